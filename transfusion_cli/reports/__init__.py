@@ -1,0 +1,1 @@
+"""What a run leaves behind: its folder, environment, curves, figures, results and checkpoints."""

@@ -1,0 +1,124 @@
+"""What evaluation leaves: results with intervals, and predictions sample by sample."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from transfusion_cli.metrics.bootstrap import bootstrap_intervals
+from transfusion_cli.metrics.results import build_results, format_table
+from transfusion_cli.reports.run_files import write_json
+from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.tasks.classification import ClassificationTask
+
+
+class ResultsWriter(pl.Callback):
+    """Write ``results.json`` and ``predictions_test.csv`` after a test, and ``predictions.csv`` after predict.
+
+    Intervals are 95 % percentile intervals by bootstrap over patients. Earlier files are kept: a second test of the
+    same run writes ``results_1.json``.
+
+    Args:
+        folder: where to write.
+        resamples: bootstrap resamples.
+    """
+
+    def __init__(self, folder: RunFolder, resamples: int = 2000) -> None:
+        self.folder = folder
+        self.resamples = resamples
+        self.written: list[Path] = []
+        self.table = ""
+
+    @rank_zero_only
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Metrics with intervals, the validation metrics of the same weights, and every prediction."""
+        if not isinstance(pl_module, ClassificationTask) or pl_module.evaluation is None or trainer.fast_dev_run:
+            return
+        task, evaluation = pl_module, pl_module.evaluation
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        rows = evaluation.table.index.numpy()
+        patients = None if data.samples.patients is None else data.samples.patients[rows]
+        intervals = bootstrap_intervals(
+            task.target,
+            task.class_names,
+            evaluation.probabilities,
+            evaluation.table.targets,
+            patients,
+            resamples=self.resamples,
+        )
+        results = build_results(
+            task.target,
+            task.class_names,
+            evaluation.metrics,
+            intervals,
+            evaluation.table.targets,
+            patients,
+            validation=task.validation_metrics,
+        )
+        self._keep("results.json", lambda path: write_json(path, results))
+        frame = predictions_frame(task, data)
+        self._keep("predictions_test.csv", lambda path: frame.to_csv(path, index=False))
+        self.table = format_table(results)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                headline = {name: value["value"] for name, value in results.items() if _is_headline(name, value)}
+                logger.log_hyperparams(_flat(dict(task.hparams)), headline)
+
+    @rank_zero_only
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Every prediction."""
+        if isinstance(pl_module, ClassificationTask) and pl_module.evaluation is not None:
+            frame = predictions_frame(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            self._keep("predictions.csv", lambda path: frame.to_csv(path, index=False))
+
+    def _keep(self, name: str, write: Any) -> None:
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        path = self.folder.free(name)
+        write(path)
+        self.written.append(path)
+
+
+def predictions_frame(task: ClassificationTask, data: Any) -> Any:
+    """One row per sample: id, patient, probability of each class (``p_<class>``), labels where known.
+
+    Binary and multilabel have a column ``label_<class>`` per label (binary: the positive class alone); multiclass and
+    ordinal have one column ``label`` with the class name. Unknown labels are empty.
+
+    Args:
+        task: a task that has evaluated a split.
+        data: the datamodule it evaluated on.
+    """
+    import pandas as pd
+
+    assert task.evaluation is not None
+    table, samples = task.evaluation.table, data.samples
+    rows = table.index.numpy()
+    names = task.class_names[1:] if task.target == "binary" else task.class_names
+    columns: dict[str, Any] = {"id": samples.ids[rows].astype(object)}
+    columns["patient"] = "" if samples.patients is None else samples.patients[rows].astype(object)
+    probabilities = task.evaluation.probabilities.numpy()
+    columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(names)}
+    targets = table.targets.numpy()
+    if targets.ndim == 2:
+        columns |= {f"label_{name}": targets[:, i] for i, name in enumerate(names)}
+    else:
+        columns["label"] = np.where(targets >= 0, np.array(task.class_names, dtype=object)[targets], "")
+    return pd.DataFrame(columns)
+
+
+def _is_headline(name: str, value: Any) -> bool:
+    return isinstance(value, dict) and name.count("/") == 1 and value.get("value") is not None
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested hyper-parameters as dotted keys with plain values, as TensorBoard takes them."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
+    return flat

@@ -1,0 +1,64 @@
+"""The files that say what a run was: configuration, environment, split."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.utilities import rank_zero_only
+
+from transfusion_cli.reports.csv_log import MetricsCSV
+from transfusion_cli.reports.environment import environment
+from transfusion_cli.reports.run_folder import RunFolder
+
+
+class RunFiles(pl.Callback):
+    """Write ``config.yaml``, ``overrides.txt``, ``environment.json`` and ``split.csv`` as training starts.
+
+    A resumed run keeps what it wrote first and adds ``config_1.yaml``, ``environment_1.json`` and so on. It must
+    see the same split.
+
+    Args:
+        folder: the run folder.
+        config: the resolved configuration, as YAML.
+        seed: the seed of the run.
+    """
+
+    def __init__(self, folder: RunFolder, config: str, seed: int | None) -> None:
+        self.folder = folder
+        self.config = config
+        self.seed = seed
+        self._written = False
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write the files, once, before the first phase."""
+        if stage != "fit" or self._written:
+            return
+        self._written = True
+        self._write(trainer)
+
+    @rank_zero_only
+    def _write(self, trainer: pl.Trainer) -> None:
+        self.folder.free("config.yaml").write_text(self.config)
+        self.folder.free("overrides.txt").write_text(shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
+        self.folder.free("environment.json").write_text(json.dumps(environment(self.seed), indent=2) + "\n")
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if data is not None and hasattr(data, "split_frame"):
+            split = self.folder.path / "split.csv"
+            text = data.split_frame().to_csv(index=False)
+            target = split if not split.exists() or split.read_text() == text else self.folder.free("split.csv")
+            target.write_text(text)
+            (target.with_suffix(".sha256")).write_text(f"{data.split_hash}\n")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop logged rows that a resumed run is about to write again."""
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV) and trainer.is_global_zero:
+                logger.forget_after(trainer.global_step)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write strict JSON: what is undefined is null, never NaN."""
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,100 @@
+"""One folder per run, never written over by another."""
+
+import os
+from pathlib import Path
+
+from transfusion_cli.errors import UserError
+
+ROOT = Path("lightning_logs")
+_VARIABLE = "TRANSFUSION_RUN_FOLDER"
+
+
+class RunFolder:
+    """``<root>/<name>/version_N/``: everything about one run.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, name: str, root: Path = ROOT) -> "RunFolder":
+        """Make the next free version of ``name`` and point ``latest`` to it.
+
+        Processes of the same run that start later find the folder of the first in their environment.
+
+        Raises:
+            UserError: when the folder cannot be written.
+        """
+        if inherited := os.environ.get(_VARIABLE):
+            return cls(inherited)
+        versions = [int(p.name[8:]) for p in (root / name).glob("version_*") if p.name[8:].isdigit()]
+        number = max(versions, default=-1) + 1
+        while True:
+            path = root / name / f"version_{number}"
+            try:
+                path.mkdir(parents=True)
+                break
+            except FileExistsError:  # another run took the number just now
+                number += 1
+            except OSError as error:
+                raise UserError(
+                    f"Could not make the run folder {path}: {error.strerror}.\n"
+                    "Run from a folder that you may write to, or give --root another place."
+                ) from error
+        folder = cls(path)
+        folder._publish()
+        return folder
+
+    @classmethod
+    def holding(cls, ckpt_path: str | Path | None) -> "RunFolder | None":
+        """The run folder that a checkpoint lies in, or None where it lies elsewhere."""
+        if ckpt_path is None:
+            return None
+        parent = Path(ckpt_path).parent
+        home = parent.parent if parent.name == "checkpoints" else parent
+        return cls(home) if (home / "config.yaml").is_file() else None
+
+    def _publish(self) -> None:
+        latest = self.path.parent / "latest"
+        fresh = self.path.parent / f".latest_{os.getpid()}"
+        try:
+            fresh.symlink_to(self.path.name)
+            os.replace(fresh, latest)
+        except OSError:  # no links on this file system, or a folder of the user's has that name
+            fresh.unlink(missing_ok=True)
+
+    def share(self) -> None:
+        """Let processes started from here on write into this folder."""
+        os.environ[_VARIABLE] = str(self.path)
+
+    @staticmethod
+    def unshare() -> None:
+        """End what ``share`` began."""
+        os.environ.pop(_VARIABLE, None)
+
+    @property
+    def name(self) -> str:
+        """Name of the run, the folder above."""
+        return self.path.parent.name
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    def free(self, name: str) -> Path:
+        """A path for ``name`` that no file has yet: ``results.json``, then ``results_1.json`` and so on."""
+        path = self.path / name
+        number = 0
+        while path.exists():
+            number += 1
+            path = self.path / f"{Path(name).stem}_{number}{Path(name).suffix}"
+        return path

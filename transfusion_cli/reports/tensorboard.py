@@ -1,0 +1,117 @@
+"""What TensorBoard shows beside the curves that the task logs."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from transfusion_cli.models.batch_norm import batch_norm_layers
+from transfusion_cli.reports import figures
+from transfusion_cli.tasks.classification import ClassificationTask
+
+
+class TensorBoardReport(pl.Callback):
+    """Log the audit, a batch of augmented images, ROC, PR and confusion figures, and the drift of BatchNorm.
+
+    Drift of a layer's scale or shift is the relative change ``|now - start| / |start|`` since training began, in the
+    Euclidean norm (absolute where the start is zero); shown per layer as a curve and, for the last epoch, as a figure.
+
+    Args:
+        images: how many augmented images of the first batch to show; 0 for none.
+        every_n_epochs: how often figures are drawn.
+    """
+
+    def __init__(self, images: int = 16, every_n_epochs: int = 1) -> None:
+        self.images = images
+        self.every_n_epochs = every_n_epochs
+        self._start: dict[str, dict[str, Tensor]] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where scale and shift started, so that a resumed run measures drift from there."""
+        return {"start": self._start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of ``state_dict``."""
+        self._start = state_dict["start"]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what trains, and remember where scale and shift start."""
+        if not self._start:
+            self._start = _affine(pl_module)
+        writer = _writer(trainer)
+        if writer is not None:
+            writer.add_text("what trains", f"```\n{pl_module.audit()}\n```", trainer.current_epoch)  # type: ignore[operator]
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Show the first batch as the network sees it, augmented."""
+        writer = _writer(trainer)
+        if not self.images or trainer.global_step > 0 or writer is None or not isinstance(pl_module, ClassificationTask):
+            return
+        images = (batch["image"][: self.images] * pl_module.std + pl_module.mean).clamp(0, 1)
+        labels = batch["target"][: self.images]
+        figure = figures.image_grid(images.float().cpu(), labels.cpu(), pl_module.target, pl_module.class_names)
+        writer.add_figure("images/first training batch", figure, 0)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the figures of this epoch."""
+        if trainer.sanity_checking or trainer.state.fn != "fit" or trainer.current_epoch % self.every_n_epochs:
+            return
+        self._draw(trainer, pl_module, "val")
+        self._log_drift(trainer, pl_module)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the figures of the test split."""
+        self._draw(trainer, pl_module, "test")
+
+    def _draw(self, trainer: pl.Trainer, task: pl.LightningModule, split: str) -> None:
+        writer = _writer(trainer)
+        if writer is None or not isinstance(task, ClassificationTask) or task.evaluation is None:
+            return
+        for name, figure in evaluation_figures(task).items():
+            writer.add_figure(f"{split}/{name}", figure, trainer.current_epoch)
+
+    def _log_drift(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        now = _affine(task)
+        writer = _writer(trainer)
+        if not now or writer is None:
+            return
+        drift: dict[str, dict[str, float]] = {}
+        for layer, affine in now.items():
+            drift[layer] = {part: _relative(value, self._start[layer][part]) for part, value in affine.items()}
+            for part, value in drift[layer].items():
+                writer.add_scalar(f"drift/{part}/{layer}", value, trainer.global_step)
+        writer.add_figure("drift of BatchNorm", figures.drift_figure(drift), trainer.current_epoch)
+
+
+def evaluation_figures(task: ClassificationTask) -> dict[str, Figure]:
+    """ROC, precision-recall and confusion figures of the task's latest evaluation."""
+    assert task.evaluation is not None
+    arguments = (task.target, task.class_names, task.evaluation.probabilities, task.evaluation.table.targets)
+    return {
+        "ROC": figures.roc_figure(*arguments),
+        "precision-recall": figures.precision_recall_figure(*arguments),
+        "confusion": figures.confusion_figure(*arguments),
+    }
+
+
+def _writer(trainer: pl.Trainer) -> Any:
+    if not trainer.is_global_zero:
+        return None
+    return next((logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+
+
+def _affine(task: pl.LightningModule) -> dict[str, dict[str, Tensor]]:
+    layers = batch_norm_layers(task.network)  # type: ignore[arg-type]
+    return {
+        name: {"scale": layer.weight.detach().float().cpu().clone(), "shift": layer.bias.detach().float().cpu().clone()}
+        for name, layer in layers.items()
+        if layer.affine
+    }
+
+
+def _relative(now: Tensor, start: Tensor) -> float:
+    norm = torch.linalg.vector_norm(start)
+    return float(torch.linalg.vector_norm(now - start) / (norm if norm > 0 else 1.0))

@@ -1,0 +1,53 @@
+"""Only BatchNorm scale and shift train, and the head."""
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.strategies.base import PhasedStrategy
+from transfusion_cli.strategies.parts import NetworkParts
+from transfusion_cli.strategies.plan import Affine, Rates, Statistics
+
+
+class BatchNormAffine(PhasedStrategy):
+    """Train BatchNorm scale and shift and the head; all other weights stay (Kanavati & Tsuneki 2021).
+
+    Args:
+        affine: which affine parameters train: ``both``, ``scale`` (gamma) or ``shift`` (beta).
+        statistics: what BatchNorm statistics do in the main phase: ``frozen`` (the paper's choice), ``update`` or
+            ``reestimate``.
+        momentum: BatchNorm momentum, PyTorch's sense; null keeps the layers' own.
+        lr: learning rate of the main phase: one number, or one per group (head, scale_and_shift); null takes the
+            optimizer's.
+        head_epochs: epochs of a first phase that trains the head alone; the paper's preferred recipe uses 1.
+        head_early_stop: let early stopping end the head phase before ``head_epochs``, keeping its best weights.
+        head_lr: learning rate of the head phase; null takes the optimizer's.
+    """
+
+    main_phase = "scale_and_shift"
+
+    def __init__(
+        self,
+        affine: Affine = "both",
+        statistics: Statistics = "frozen",
+        momentum: float | None = None,
+        lr: Rates = None,
+        head_epochs: int = 0,
+        head_early_stop: bool = False,
+        head_lr: float | None = None,
+    ) -> None:
+        super().__init__(statistics, momentum, lr, head_epochs, head_early_stop, head_lr)
+        self.affine = affine
+
+    def trainable(self, parts: NetworkParts) -> tuple[str, ...]:
+        """The chosen affine parameters and the head.
+
+        Raises:
+            UserError: for a network without BatchNorm (ViT, GroupNorm) or without the chosen affine parameters.
+        """
+        chosen = {"both": parts.scale + parts.shift, "scale": parts.scale, "shift": parts.shift}[self.affine]
+        if not parts.batch_norm:
+            raise UserError(
+                "BatchNormAffine needs a network with BatchNorm layers, and this backbone has none.\n"
+                "Choose one that has (resnet50, densenet121), or --model.transfer FullFineTuning."
+            )
+        if not chosen:
+            raise UserError(f"The BatchNorm layers of this backbone have no {self.affine} parameters to train.")
+        return parts.in_order(*chosen, *parts.head)

@@ -1,0 +1,43 @@
+"""Put a phase into effect on a network: what requires gradients, and which modules are in evaluation mode."""
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from transfusion_cli.models.batch_norm import batch_norm_layers
+from transfusion_cli.strategies.parts import NetworkParts
+from transfusion_cli.strategies.plan import Phase
+
+
+def start_phase(network: nn.Module, phase: Phase) -> None:
+    """Let exactly the phase's parameters require gradients, and set BatchNorm momentum."""
+    trainable = set(phase.trainable)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in trainable)
+        if name not in trainable:
+            parameter.grad = None
+    for layer in batch_norm_layers(network).values():
+        own = layer.__dict__.setdefault("_own_momentum", layer.momentum)
+        layer.momentum = own if phase.momentum is None else phase.momentum
+
+
+def set_modes(network: nn.Module, phase: Phase, parts: NetworkParts) -> None:
+    """Set train or evaluation mode of every module, for training under ``phase``.
+
+    BatchNorm follows the phase's statistics policy. Dropout and stochastic depth inside the backbone are active
+    only while weights of the backbone train: features that are frozen, or merely rescaled, stay the same in
+    training and evaluation. The head always trains as such. The flag ``track_running_stats`` is never touched.
+    """
+    weights_train = any(parts.group_of(name) == "rest" for name in phase.trainable)
+    network.train(weights_train)
+    network.training = True
+    for name, module in network.named_modules():
+        if any(parameter.startswith(f"{name}.") for parameter in parts.head) and name:
+            module.train()
+    if not weights_train and getattr(network, "drop_rate", 0.0):
+        # timm applies head dropout either as a module `head_drop`/`drop` or by F.dropout(training=self.training).
+        for name in ("head_drop", "drop"):
+            if isinstance(module := getattr(network, name, None), nn.Module):
+                module.train()
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.train(phase.statistics == "update")

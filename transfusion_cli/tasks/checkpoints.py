@@ -1,0 +1,94 @@
+"""Reading checkpoints with errors a user can act on, and writing them so that nothing is lost."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.tasks.base import CHECKPOINT_KEY
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Load a run's checkpoint onto the CPU, without running any code it may hold.
+
+    Raises:
+        UserError: when the file is missing, truncated, pickled code, or no checkpoint of this program.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"No checkpoint at {path}.\nA run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error).lower() or "Unsupported" in str(error):
+            raise UserError(
+                f"{path} holds pickled code and was refused: loading it could run anything.\n"
+                "Give a checkpoint that this program wrote."
+            ) from None
+        raise UserError(f"{path} is not a readable checkpoint (damaged or not a checkpoint at all).") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError):
+        raise UserError(
+            f"{path} is truncated or not a checkpoint.\nTry the run's other checkpoint (best.ckpt or last.ckpt)."
+        ) from None
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+        raise UserError(
+            f"{path} is not a checkpoint of a transfusion run.\n"
+            f"To start from weights of another program: --model.pretrained {path}"
+        )
+    return checkpoint
+
+
+def check_compatible(task: Any, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Make sure that a checkpoint belongs to the configured task.
+
+    Raises:
+        UserError: when backbone, classes or (for resuming) the phases differ.
+    """
+    own = checkpoint[CHECKPOINT_KEY]
+    if own["backbone"] != task.backbone:
+        raise UserError(
+            f"{path} holds a {own['backbone']}, but --model.backbone is {task.backbone}.\n"
+            f"Set --model.backbone {own['backbone']}, or leave --config out to use the run's own."
+        )
+    if list(own["class_names"]) != list(task.class_names):
+        raise UserError(
+            f"{path} was trained on {len(own['class_names'])} classes ({_few(own['class_names'])}),\n"
+            f"but the data have {len(task.class_names)} ({_few(task.class_names)}).\n"
+            "Give the data the checkpoint was trained for."
+        )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes each checkpoint beside its place and renames it when whole: a full disk costs no earlier checkpoint."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``.
+
+        Raises:
+            UserError: when the disk is full or the folder cannot be written; what lay at ``path`` is still there.
+        """
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(partial, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:
+            # torch reports a failed write as RuntimeError from its zip writer.
+            partial.unlink(missing_ok=True)
+            raise UserError(
+                f"Could not write {path}: {str(error).splitlines()[0]}\n"
+                "Is the disk full? Earlier checkpoints are untouched; free some space, then resume with\n"
+                f"transfusion fit --ckpt_path {path.with_name('last.ckpt')}"
+            ) from error

@@ -1,0 +1,193 @@
+"""Classification of images: binary, multi-class, multi-label and ordinal."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.predictions import Predictions, PredictionTable
+from transfusion_cli.metrics.probabilities import probabilities
+from transfusion_cli.strategies.base import TransferStrategy
+from transfusion_cli.targets import Target, num_logits
+from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask, unsaved_arguments
+from transfusion_cli.tasks.losses import ClassificationLoss, balanced_weights
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the network said about a whole split, each sample once.
+
+    Args:
+        table: sample indices, logits and targets.
+        probabilities: (N, L) or (N, K).
+        metrics: by name, without the split's prefix.
+    """
+
+    table: PredictionTable
+    probabilities: Tensor
+    metrics: dict[str, float]
+
+
+class ClassificationTask(TransferTask):
+    """Fine-tune a backbone to classify images.
+
+    Args:
+        backbone: any timm model name.
+        transfer: the transfer strategy, or a list of strategies applied in order.
+        pretrained: true for timm's weights of that name, a path to a weights file (.safetensors, .pth, .th, .ckpt),
+            or false for none.
+        target: kind of target; follows the data.
+        class_names: names of the classes or labels; follows the data.
+        class_weights: weight of each class (multiclass, ordinal) or of each label's positives (binary, multilabel);
+            ``auto`` balances the training split.
+        label_smoothing: share of each target moved to the other classes, in [0, 1).
+        focal_gamma: focusing exponent of the focal loss; 0 is plain cross-entropy.
+        in_chans: input channels of the network; grey images are repeated to fill them.
+        dropout: dropout before the head, a probability.
+        optimizer: torch optimizer; scale, shift and biases are kept free of its weight decay.
+        lr_scheduler: learning-rate schedule, stepped each epoch (WarmupCosine each step, ReduceLROnPlateau after
+            each validation); starts afresh in each phase.
+        image_size: side of the input in pixels, for the architectures that fix it (ViT); follows the data.
+        backbone_args: further arguments of the timm model, such as ``drop_path_rate``.
+        seed: seed of every random draw of the network; follows ``seed_everything``.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "resnet50",
+        transfer: TransferStrategy | list[TransferStrategy] | None = None,
+        pretrained: bool | str = True,
+        target: Target = "multiclass",
+        class_names: list[str] | None = None,
+        class_weights: list[float] | Literal["auto"] | None = None,
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+        in_chans: int = 3,
+        dropout: float = 0.0,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        image_size: int | None = None,
+        backbone_args: dict[str, Any] | None = None,
+        seed: int = 42,
+    ) -> None:
+        super().__init__(
+            backbone,
+            transfer,
+            pretrained,
+            in_chans,
+            dropout,
+            optimizer,
+            lr_scheduler,
+            image_size,
+            backbone_args,
+            seed,
+        )
+        self.save_hyperparameters(ignore=unsaved_arguments())
+        if not class_names:
+            raise UserError("ClassificationTask needs class_names.\nOn the command line they follow from --data.")
+        self.target: Target = target
+        self.class_names = list(class_names)
+        self.class_weights = class_weights
+        self.loss = ClassificationLoss(target, self._given_weights(), label_smoothing, focal_gamma)
+        self.predictions = Predictions(target, len(self.class_names))
+        self.evaluation: Evaluation | None = None
+        self.validation_metrics: dict[str, float] = {}
+
+    @property
+    def num_outputs(self) -> int:
+        """Logits of the head."""
+        return num_logits(self.target, len(self.class_names))
+
+    def _given_weights(self) -> Tensor | None:
+        if self.class_weights is None or self.class_weights == "auto":
+            return None
+        expected = 1 if self.target == "binary" else len(self.class_names)
+        if len(self.class_weights) != expected:
+            raise UserError(
+                f"class_weights has {len(self.class_weights)} values; {self.target} targets with "
+                f"{len(self.class_names)} classes need {expected}."
+            )
+        return torch.tensor(self.class_weights, dtype=torch.float32)
+
+    def setup(self, stage: str) -> None:
+        """Balance the loss by the training split where ``class_weights`` is ``auto``."""
+        if stage == "fit" and self.class_weights == "auto":
+            samples = self.trainer.datamodule.samples  # type: ignore[attr-defined]
+            targets = torch.as_tensor(samples.targets[samples.rows("train")])
+            weights = balanced_weights(self.target, targets, len(self.class_names))
+            self.loss.class_weights = weights.to(self.device)
+
+    # --- steps ----------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """The loss of a global batch, as this process's share of it."""
+        logits = self(batch["image"])
+        total, weight = self.loss(logits, batch["target"])
+        # DDP averages gradients over processes; dividing by the global weight makes that the global mean.
+        world = self.trainer.world_size
+        everyone = self._sum_over_processes(weight.detach().clone())
+        loss = total * world / everyone.clamp_min(torch.finfo(torch.float32).tiny)
+        penalty = self.transfer.regularize(self.network, batch, logits)  # type: ignore[arg-type]
+        if penalty is not None:
+            loss = loss + penalty
+        self.watch_loss(loss)
+        self.log("train/loss", loss.detach(), prog_bar=True, on_step=True, on_epoch=True, sync_dist=world > 1)
+        return loss
+
+    def _predict(self, batch: dict[str, Tensor]) -> None:
+        self.predictions.update(batch["index"], self(batch["image"]), batch["target"])
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Collect the predictions of a validation batch."""
+        self._predict(batch)
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Collect the predictions of a test batch."""
+        self._predict(batch)
+
+    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Collect the predictions of a batch."""
+        self._predict(batch)
+
+    def _evaluate(self) -> Evaluation:
+        table = self.predictions.compute()
+        self.predictions.reset()
+        p = probabilities(self.target, table.logits)
+        metrics = {"loss": self.loss.mean(table.logits.to(self.device), table.targets.to(self.device)).item()}
+        metrics |= classification_metrics(self.target, self.class_names, p, table.targets)
+        self.evaluation = Evaluation(table, p, metrics)
+        return self.evaluation
+
+    def on_validation_epoch_end(self) -> None:
+        """Metrics of the whole validation split; equal on every process."""
+        metrics = {f"val/{name}": value for name, value in self._evaluate().metrics.items()}
+        headline = [name for name in ("val/loss", "val/auroc", "val/kappa") if name in metrics]
+        self.log_dict({name: metrics[name] for name in headline}, prog_bar=True)
+        self.log_dict({name: value for name, value in metrics.items() if name not in headline})
+        if not self.trainer.sanity_checking:
+            self.validation_metrics = metrics
+            self.step_plateau(metrics)
+
+    def on_test_epoch_end(self) -> None:
+        """Metrics of the whole test split; equal on every process."""
+        self.log_dict({f"test/{name}": value for name, value in self._evaluate().metrics.items()})
+
+    def on_predict_epoch_end(self) -> None:
+        """Gather the predictions of all processes."""
+        self._evaluate()
+
+    # --- checkpoints ----------------------------------------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """Add what the outputs mean, and how good they were."""
+        own = {"target": self.target, "class_names": self.class_names, "metrics": self.validation_metrics}
+        return super().describe() | own
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the validation metrics of the checkpoint."""
+        super().on_load_checkpoint(checkpoint)
+        self.validation_metrics = checkpoint[CHECKPOINT_KEY]["metrics"]

@@ -1,0 +1,31 @@
+"""A learning-rate schedule that fits itself to the length of a phase."""
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+class WarmupCosine(LambdaLR):
+    """Linear warm-up, then a cosine to a fraction of the starting rate, step by step over the whole phase.
+
+    Args:
+        optimizer: the optimizer whose groups it scales.
+        warmup: share of the phase's steps spent warming up, in [0, 1).
+        floor: final learning rate as a share of the starting one.
+        total_steps: optimizer steps of the phase; the task fills it in.
+    """
+
+    def __init__(self, optimizer: Optimizer, warmup: float = 0.05, floor: float = 0.0, total_steps: int = 1) -> None:
+        self.warmup = warmup
+        self.floor = floor
+        self.total_steps = total_steps
+        super().__init__(optimizer, self.factor)
+
+    def factor(self, step: int) -> float:
+        """Share of the starting learning rate at optimizer step ``step``."""
+        rising = self.warmup * self.total_steps
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        done = min(1.0, (step - rising) / max(1.0, self.total_steps - rising))
+        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))

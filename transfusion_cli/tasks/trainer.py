@@ -1,0 +1,140 @@
+"""The trainer that runs a plan phase by phase."""
+
+import logging
+from typing import Any
+
+import lightning.pytorch as pl
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask
+from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
+from transfusion_cli.tasks.delta import is_delta, load_delta
+from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
+
+logger = logging.getLogger(__name__)
+
+
+class Trainer(pl.Trainer):
+    """Lightning's trainer, with one ``fit`` per phase of the task's plan.
+
+    What trains changes between fits only: DDP wraps anew, the optimizer is fresh, and epoch and step counters run
+    on. ``max_epochs`` is the length of the whole run. Data come sharded from the datamodule (no sampler is put in),
+    and checkpoints are read without running code.
+    """
+
+    def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
+        plugins = kwargs.pop("plugins", None) or []
+        plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
+        super().__init__(
+            *args,
+            use_distributed_sampler=use_distributed_sampler,
+            plugins=[*plugins, AtomicCheckpointIO()],
+            **kwargs,
+        )
+
+    def fit(  # type: ignore[override]
+        self,
+        model: pl.LightningModule,
+        train_dataloaders: Any = None,
+        val_dataloaders: Any = None,
+        datamodule: pl.LightningDataModule | None = None,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = True,
+    ) -> None:
+        """Train ``model`` through all phases of its plan.
+
+        Args:
+            model: the task.
+            train_dataloaders: training data, where no datamodule is given.
+            val_dataloaders: validation data, where no datamodule is given.
+            datamodule: the data.
+            ckpt_path: checkpoint to resume from, in whatever phase and batch it was written.
+            weights_only: refuse checkpoints with pickled code; leave it true.
+        """
+        data = {"train_dataloaders": train_dataloaders, "val_dataloaders": val_dataloaders, "datamodule": datamodule}
+        if not isinstance(model, TransferTask):
+            return super().fit(model, **data, ckpt_path=ckpt_path, weights_only=weights_only)
+        first = self._prepare(model, ckpt_path)
+        max_epochs = self.max_epochs
+        for index in range(first, len(model.plan)):
+            if index > first:
+                self._enter_next_phase(model, index)
+            self._limit(model, max_epochs)
+            resumed = ckpt_path if index == first else None
+            super().fit(model, **data, ckpt_path=resumed, weights_only=True)
+        self.fit_loop.max_epochs = max_epochs
+
+    def _prepare(self, model: TransferTask, ckpt_path: str | None) -> int:
+        """Build the network; return the phase to start in."""
+        if ckpt_path is None:
+            if model.network is None:
+                model.build()
+            return 0
+        checkpoint = read_checkpoint(ckpt_path)
+        check_compatible(model, checkpoint, ckpt_path)
+        if model.network is None:
+            model.build(checkpoint[CHECKPOINT_KEY])
+        phases = [phase.name for phase in model.plan]
+        if checkpoint[CHECKPOINT_KEY]["phases"] != phases:
+            raise UserError(
+                f"{ckpt_path} was trained in phases {checkpoint[CHECKPOINT_KEY]['phases']}, but the strategy plans {phases}.\n"
+                "Resume with the run's own --model.transfer, or start a new run without --ckpt_path."
+            )
+        model.start_phase(checkpoint[CHECKPOINT_KEY]["phase"], epoch=checkpoint[CHECKPOINT_KEY]["phase_start_epoch"])
+        return model.phase_index
+
+    def _enter_next_phase(self, model: TransferTask, index: int) -> None:
+        """Start phase ``index``: from the best weights so far where early stopping ended the one before."""
+        stoppers = [callback for callback in self.early_stopping_callbacks if isinstance(callback, PhaseEarlyStopping)]
+        best = getattr(self.checkpoint_callback, "best_model_path", "")
+        if best and model.phase.early_stop and any(stopper.fired for stopper in stoppers):
+            model.load_state_dict(read_checkpoint(best)["state_dict"])
+        for stopper in stoppers:
+            stopper.start_phase()
+        model.start_phase(index, epoch=self.fit_loop.epoch_progress.current.processed)
+        logger.info("Phase %d of %d: %s", index + 1, len(model.plan), model.phase.name)
+
+    def _limit(self, model: TransferTask, max_epochs: int | None) -> None:
+        """Let the fit loop end where the current phase ends."""
+        phases_done = model.phase_index + 1
+        if self.fast_dev_run:
+            self.fit_loop.max_epochs = phases_done
+            self.fit_loop.epoch_loop.max_steps = phases_done * int(self.fast_dev_run)
+            return
+        end = max_epochs
+        if model.phase.epochs is not None:
+            end = model.phase_start_epoch + model.phase.epochs
+            if phases_done < len(model.plan) and max_epochs not in (None, -1) and end >= max_epochs:
+                raise UserError(
+                    f"Phase {model.phase.name!r} may last until epoch {end}, but --trainer.max_epochs is {max_epochs},\n"
+                    "which counts all phases: none would be left for the next one.\n"
+                    "Raise --trainer.max_epochs or lower --model.transfer.head_epochs."
+                )
+        self.fit_loop.max_epochs = end
+
+    # --- evaluation -----------------------------------------------------------------------------------------
+
+    def validate(self, model: Any = None, *args: Any, ckpt_path: str | None = None, **kwargs: Any) -> Any:
+        """Evaluate on the validation split; ``ckpt_path`` may be a delta checkpoint."""
+        return super().validate(model, *args, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+
+    def test(self, model: Any = None, *args: Any, ckpt_path: str | None = None, **kwargs: Any) -> Any:
+        """Evaluate on the test split; ``ckpt_path`` may be a delta checkpoint."""
+        return super().test(model, *args, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+
+    def predict(self, model: Any = None, *args: Any, ckpt_path: str | None = None, **kwargs: Any) -> Any:
+        """Predict; ``ckpt_path`` may be a delta checkpoint."""
+        return super().predict(model, *args, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+
+    def _prepared(self, model: Any, ckpt_path: str | None) -> str | None:
+        """Build the network for ``ckpt_path``; the path that is left for Lightning to load."""
+        if not isinstance(model, TransferTask) or ckpt_path is None:
+            return ckpt_path
+        if is_delta(ckpt_path):
+            load_delta(model, ckpt_path)
+            return None
+        checkpoint = read_checkpoint(ckpt_path)
+        check_compatible(model, checkpoint, ckpt_path)
+        if model.network is None:
+            model.build(checkpoint[CHECKPOINT_KEY])
+        return ckpt_path
