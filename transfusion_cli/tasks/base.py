@@ -283,8 +283,7 @@ class TransferTask(pl.LightningModule):
         schedule = make(optimizer)
         if isinstance(schedule, WarmupCosine):
             done = self.trainer.fit_loop.epoch_loop.global_step
-            schedule.total_steps = max(1, int(self.trainer.estimated_stepping_batches) - done)
-            schedule.restart()
+            schedule.fit_to(max(1, int(self.trainer.estimated_stepping_batches) - done))
         return schedule
 
     def step_plateau(self, metrics: dict[str, float]) -> None:

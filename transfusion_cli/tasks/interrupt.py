@@ -42,8 +42,11 @@ class GracefulInterrupt(pl.Callback):
         return self._asked
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Save between two batches, where weights, optimizer and counters agree."""
-        if self._stop(trainer):
+        """Save between two batches, where weights, optimizer and counters agree.
+
+        Not after the last batch of an epoch: Lightning would resume past the epoch's validation.
+        """
+        if self._stop(trainer) and not trainer.is_last_batch:
             trainer.save_checkpoint(self.checkpoint)
             raise KeyboardInterrupt
 

@@ -29,3 +29,10 @@ class WarmupCosine(LambdaLR):
             return (step + 1) / (rising + 1)
         done = min(1.0, (step - rising) / max(1.0, self.total_steps - rising))
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def fit_to(self, total_steps: int) -> None:
+        """Learn how long the phase is; call before the first step."""
+        self.total_steps = total_steps
+        self._last_lr = [base * self.factor(self.last_epoch) for base in self.base_lrs]
+        for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            group["lr"] = lr

@@ -1,6 +1,7 @@
 """The trainer that runs a plan phase by phase."""
 
 import logging
+import warnings
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,6 +11,7 @@ from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask
 from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
+from transfusion_cli.tasks.sync_batch_norm import PhaseSyncBatchNorm
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +24,17 @@ class Trainer(pl.Trainer):
     and checkpoints are read without running code.
     """
 
-    def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, use_distributed_sampler: bool = False, sync_batchnorm: bool = False, **kwargs: Any
+    ) -> None:
         plugins = kwargs.pop("plugins", None) or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
+        plugins += [AtomicCheckpointIO(), *([PhaseSyncBatchNorm()] if sync_batchnorm else [])]
         super().__init__(
             *args,
             use_distributed_sampler=use_distributed_sampler,
-            plugins=[*plugins, AtomicCheckpointIO()],
+            sync_batchnorm=sync_batchnorm,
+            plugins=plugins,
             **kwargs,
         )
 
@@ -61,7 +67,11 @@ class Trainer(pl.Trainer):
                 self._enter_next_phase(model, index)
             self._limit(model, max_epochs)
             resumed = ckpt_path if index == first else None
-            super().fit(model, **data, ckpt_path=resumed, weights_only=True)
+            with warnings.catch_warnings():
+                # Evaluation mode is the strategy's choice here, and normalisation is the task's.
+                warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training")
+                warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
+                super().fit(model, **data, ckpt_path=resumed, weights_only=True)
         self.fit_loop.max_epochs = max_epochs
 
     def _prepare(self, model: TransferTask, ckpt_path: str | None) -> int:
@@ -130,6 +140,7 @@ class Trainer(pl.Trainer):
         """Build the network for ``ckpt_path``; the path that is left for Lightning to load."""
         if not isinstance(model, TransferTask) or ckpt_path is None:
             return ckpt_path
+        ckpt_path = self._resolve(ckpt_path)
         if is_delta(ckpt_path):
             load_delta(model, ckpt_path)
             return None
@@ -138,3 +149,12 @@ class Trainer(pl.Trainer):
         if model.network is None:
             model.build(checkpoint[CHECKPOINT_KEY])
         return ckpt_path
+
+    def _resolve(self, ckpt_path: str) -> str:
+        """The file behind ``best`` and ``last``, as written by the fit before; any other path as it is."""
+        if ckpt_path not in ("best", "last"):
+            return ckpt_path
+        path = getattr(self.checkpoint_callback, f"{ckpt_path}_model_path", "")
+        if not path:
+            raise UserError(f"This run has written no {ckpt_path} checkpoint.\nGive --ckpt_path the path of one.")
+        return path

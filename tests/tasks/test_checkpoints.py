@@ -1,0 +1,97 @@
+"""Checkpoints that cannot be used say why; checkpoints that cannot be written cost none."""
+
+import errno
+import pickle
+
+import pytest
+import torch
+from support.runs import make_task, make_trainer
+from support.tiny import TinyDataModule
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.strategies import HeadOnly
+from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, read_checkpoint
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    trainer = make_trainer(tmp_path)
+    trainer.fit(make_task(tmp_path, HeadOnly()), datamodule=TinyDataModule(train=16, other=8))
+    trainer.save_checkpoint(tmp_path / "run.ckpt")
+    return tmp_path / "run.ckpt"
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("this code must never run",)
+
+
+def refused(path, task, pattern):
+    with pytest.raises(UserError, match=pattern) as caught:
+        make_trainer(path.parent).test(task, datamodule=TinyDataModule(task.target), ckpt_path=str(path), verbose=False)
+    assert 1 <= len(str(caught.value).splitlines()) <= 3
+
+
+def test_missing(tmp_path):
+    refused(tmp_path / "none.ckpt", make_task(tmp_path), "No checkpoint at")
+
+
+@pytest.mark.parametrize("keep", [0, 10, 5000])
+def test_truncated(checkpoint, keep, tmp_path):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:keep])
+    refused(checkpoint, make_task(tmp_path), "truncated|damaged")
+
+
+def test_pickled_code_is_refused_and_not_run(tmp_path, capsys):
+    path = tmp_path / "evil.ckpt"
+    torch.save({"state_dict": {}, "transfusion": Evil()}, path)
+    refused(path, make_task(tmp_path), "pickled code and was refused")
+    path.write_bytes(pickle.dumps(Evil()))
+    refused(path, make_task(tmp_path), "refused|damaged|truncated")
+    assert "must never run" not in capsys.readouterr().out
+
+
+def test_of_another_program(tmp_path):
+    torch.save({"state_dict": {"conv.weight": torch.zeros(1)}}, tmp_path / "foreign.ckpt")
+    refused(tmp_path / "foreign.ckpt", make_task(tmp_path), "not a checkpoint of a transfusion run\n?.*\n?.*--model.pretrained")
+
+
+def test_of_another_backbone(checkpoint, tmp_path):
+    refused(checkpoint, make_task(tmp_path, HeadOnly(), backbone="cifar_resnet32"), "holds a cifar_resnet20")
+
+
+def test_of_other_classes(checkpoint, tmp_path):
+    refused(checkpoint, make_task(tmp_path, HeadOnly(), kind="multiclass"), "trained on 2 classes")
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    io = AtomicCheckpointIO()
+    io.save_checkpoint({"transfusion": {}, "n": 1}, path)
+
+    def full(checkpoint, file):
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match="No space left on device") as caught:
+        io.save_checkpoint({"transfusion": {}, "n": 2}, path)
+    assert len(str(caught.value).splitlines()) <= 3 and "--ckpt_path" in str(caught.value)
+    monkeypatch.undo()
+    assert read_checkpoint(path)["n"] == 1
+    assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_nan_loss_stops_the_run_and_is_never_saved(tmp_path):
+    task = make_task(tmp_path, HeadOnly())
+    task.build()
+    trainer = make_trainer(tmp_path, epochs=3)
+    broken = TinyDataModule(train=16, other=8)
+    with torch.no_grad():
+        task.network.fc.bias.fill_(torch.nan)
+    with pytest.raises(UserError, match="NaN or infinite at batch 0") as caught:
+        trainer.fit(task, datamodule=broken)
+    assert len(str(caught.value).splitlines()) <= 3
+    with pytest.raises(UserError, match="NaN"):
+        trainer.save_checkpoint(tmp_path / "poisoned.ckpt")
+    assert not (tmp_path / "poisoned.ckpt").exists()

@@ -1,0 +1,237 @@
+"""Figures of a run, as matplotlib ``Figure`` objects that know no pyplot and leave no global state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
+
+from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.one_vs_rest import OneVsRest, one_vs_rest
+from transfusion_cli.targets import Target
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's palette, told apart by the colour-blind; yellow is left out, too faint for a line on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = [(color, line) for line in ("-", "--") for color in COLORS]
+GREY = "0.8"
+FONT = 9
+
+
+def roc_figure(target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor) -> Figure:
+    """ROC curve of each class with its area. Arguments as for ``classification_metrics``."""
+    figure, axes = _square("False positive rate", "True positive rate")
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
+    for (scores, truth), style in _classes(target, class_names, probabilities, targets, "auroc", "AUC"):
+        false_positive_rate, true_positive_rate, _ = binary_roc(scores, truth, validate_args=False)
+        axes.plot(false_positive_rate, true_positive_rate, **style)
+    _legend(figure, axes, "lower right")
+    return figure
+
+
+def precision_recall_figure(
+    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor
+) -> Figure:
+    """Precision-recall curve of each class with its average precision. Arguments as for ``classification_metrics``."""
+    figure, axes = _square("Recall", "Precision")
+    for (scores, truth), style in _classes(target, class_names, probabilities, targets, "average_precision", "AP"):
+        precision, recall, _ = binary_precision_recall_curve(scores, truth, validate_args=False)
+        axes.plot(recall, precision, drawstyle="steps-post", **style)
+    _legend(figure, axes, "lower left")
+    return figure
+
+
+def confusion_figure(target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor) -> Figure:
+    """Confusion matrix: shaded by the share of each true class, with counts; multilabel: one row a label.
+
+    Arguments as for ``classification_metrics``.
+    """
+    questions = one_vs_rest(target, class_names, probabilities, targets)
+    by_label = _confusion_by_label(questions)
+    if target == "multilabel":
+        rows, columns = questions.names, ["true negative", "false positive", "false negative", "true positive"]
+        counts = by_label.flatten(1)
+        shares = (by_label / by_label.sum(dim=2, keepdim=True)).flatten(1)
+    else:
+        rows = columns = list(class_names)
+        counts = by_label[0] if target == "binary" else questions.truth.T.double() @ questions.chosen.double()
+        shares = counts / counts.sum(dim=1, keepdim=True)
+
+    small = len(columns) <= 16
+    figure = _figure(min(9.0, 3.2 + 0.6 * len(columns)), min(9.0, 1.8 + 0.38 * len(rows)))
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(image, label="Share of the true class").outline.set_visible(False)
+    _ticks(axes.xaxis, columns, rotation=0 if sum(map(len, columns)) < 20 else 40 if small else 90)
+    _ticks(axes.yaxis, rows)
+    if target != "multilabel":
+        axes.set(xlabel="Predicted", ylabel="True")
+    for row, column in ((row, column) for row in range(len(rows)) for column in range(len(columns)) if small):
+        color = "white" if shares[row, column] > 0.65 else "black"
+        text = f"{int(counts[row, column]):,}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=FONT - 2, color=color)
+    return figure
+
+
+def reliability_figure(
+    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, bins: int = 10
+) -> Figure:
+    """Reliability diagram: how often the answer is yes where the network gives it a probability.
+
+    All classes or labels are pooled; bins hold equally many answers, so each point is as sure as the next.
+    Arguments as for ``classification_metrics``.
+    """
+    questions = one_vs_rest(target, class_names, probabilities, targets)
+    scores, order = questions.scores[questions.known].sort()
+    truth = questions.truth[questions.known][order].double()
+    figure, axes = _square("Mean predicted probability", "Observed frequency")
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":", label="perfect")
+    if len(scores):
+        predicted, observed = (
+            torch.stack([part.mean() for part in values.tensor_split(min(bins, len(values)))])
+            for values in (scores, truth)
+        )
+        error = (predicted - observed).abs().mean()
+        axes.plot(predicted, observed, marker="o", color=COLORS[0], label=f"calibration error {error:.3f}")
+    axes.hist(scores, bins=40, range=(0, 1), weights=torch.full_like(scores, 1 / max(1, len(scores))), color="0.85")
+    axes.legend(loc="upper left", fontsize=FONT, frameon=False)
+    return figure
+
+
+def image_grid(images: Tensor, targets: Tensor, target: Target, class_names: Sequence[str], columns: int = 4) -> Figure:
+    """A grid of labelled images, before normalisation.
+
+    Args:
+        images: uint8 or float in [0, 1], ``(B, C, H, W)``; three channels are shown as RGB, otherwise the first.
+        targets: float ``(B, L)`` or int64 ``(B,)``.
+        target: The kind of target.
+        class_names: K class names, or L label names.
+        columns: Images in a row.
+    """
+    columns = max(1, min(columns, len(images)))
+    rows = -(-len(images) // columns)
+    figure = _figure(2 * columns, 2.3 * max(1, rows))
+    for position, (image, answer) in enumerate(zip(images.detach().cpu(), targets.cpu(), strict=True), start=1):
+        axes = figure.add_subplot(rows, columns, position)
+        pixels = image / 255 if image.dtype == torch.uint8 else image.float().clamp(0, 1)
+        if len(pixels) == 3:
+            axes.imshow(pixels.permute(1, 2, 0))
+        else:
+            axes.imshow(pixels[0], cmap="gray", vmin=0, vmax=1)
+        axes.set_title(_short(_label(answer, target, class_names), 28), fontsize=FONT - 1)
+        axes.set_axis_off()
+    return figure
+
+
+def drift_figure(drift: Mapping[str, Mapping[str, float]]) -> Figure:
+    """How far each BatchNorm layer's scale and shift have moved, layer by layer.
+
+    Args:
+        drift: ``{layer: {"scale": relative change, "shift": relative change}}``, in the order of the network.
+    """
+    layers = list(drift)
+    figure = _figure(7, min(11.0, max(2.5, 1.2 + 0.19 * len(layers))))
+    axes = figure.add_subplot()
+    for part, color, marker in (("scale", COLORS[0], "o"), ("shift", COLORS[1], "^")):
+        moved = [drift[layer][part] for layer in layers]
+        axes.plot(moved, range(len(layers)), color=color, marker=marker, markersize=4.5, linewidth=0.8, label=part)
+    _ticks(axes.yaxis, layers, size=FONT - 2)
+    axes.set(xlabel="Relative change since training began", ylim=(len(layers) - 0.5, -0.5))
+    axes.set_xlim(left=0)
+    axes.grid(color="0.92")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper right", ncols=2, fontsize=FONT, frameon=False)
+    return figure
+
+
+def _classes(
+    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, metric: str, short: str
+) -> Iterator[tuple[tuple[Tensor, Tensor], dict[str, Any]]]:
+    """Yield scores, truth and line style of each class where the metric is defined.
+
+    The classes with the most positives are named, in their own order; the rest are grey.
+    """
+    questions = one_vs_rest(target, class_names, probabilities, targets)
+    metrics = classification_metrics(target, class_names, probabilities, targets)
+    values = [metrics[metric if target == "binary" else f"{metric}/{name}"] for name in questions.names]
+    defined = [position for position, value in enumerate(values) if math.isfinite(value)]
+    positives = questions.truth.sum(dim=0).tolist()
+    named = set(sorted(defined, key=lambda position: -positives[position])[: len(STYLES)])
+    styles = iter(STYLES)
+    for position in defined:
+        style: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "zorder": 1}
+        if position in named:
+            color, line = next(styles)
+            label = f"{_short(questions.names[position], 26)}  {short} {values[position]:.3f}"
+            style = {"color": color, "linestyle": line, "linewidth": 1.5, "label": label}
+        known = questions.known[:, position]
+        yield (questions.scores[known, position], questions.truth[known, position].long()), style
+
+
+def _confusion_by_label(questions: OneVsRest) -> Tensor:
+    """Counts ``(L, 2, 2)`` of true (first) by decided answers."""
+    _, _, truth, known, chosen = questions
+    cells = [known & ~truth & ~chosen, known & ~truth & chosen, truth & ~chosen, truth & chosen]
+    return torch.stack(cells).sum(dim=1).T.double().unflatten(1, (2, 2))
+
+
+def _label(answer: Tensor, target: Target, class_names: Sequence[str]) -> str:
+    match target:
+        case "multilabel":
+            found = [name for name, value in zip(class_names, answer.tolist(), strict=True) if value > 0.5]
+            return ", ".join(found) or ("unknown" if answer.isnan().all() else "none")
+        case "binary":
+            return "unknown" if answer.isnan() else class_names[int(answer > 0.5)]
+        case _:
+            return "unknown" if answer < 0 else class_names[int(answer)]
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+
+
+def _square(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+    figure = _figure(5, 4.6)
+    axes = figure.add_subplot()
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    axes.grid(color="0.92")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _legend(figure: Figure, axes: Axes, corner: Literal["lower left", "lower right"]) -> None:
+    handles, _ = axes.get_legend_handles_labels()
+    hidden = sum(line.get_color() == GREY for line in axes.lines)
+    if len(handles) > 3:
+        figure.set_figwidth(8)
+        title = f"{hidden} rarer classes in grey" if hidden else None
+        figure.legend(
+            loc="outside right center", fontsize=FONT - 1, title_fontsize=FONT - 1, frameon=False, title=title
+        )
+    elif handles:
+        axes.legend(fontsize=FONT, loc=corner)
+    else:
+        axes.text(0.5, 0.5, "undefined: no class has both\npositives and negatives", ha="center", va="center")
+
+
+def _ticks(axis: Axis, names: Sequence[str], rotation: float = 0, size: float = FONT) -> None:
+    """Name positions 0, 1, ... along an axis, at most some 40 of them."""
+    step = -(-len(names) // 40)
+    axis.set_ticks(range(0, len(names), step), [_short(name, 26) for name in names[::step]], fontsize=size)
+    if rotation:
+        for label in axis.get_ticklabels():
+            label.set(rotation=rotation, ha="right", va="center" if rotation == 90 else "top", rotation_mode="anchor")
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

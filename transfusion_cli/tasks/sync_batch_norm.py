@@ -1,0 +1,36 @@
+"""BatchNorm statistics over all processes, for the layers that use batch statistics."""
+
+from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
+from timm.layers import convert_sync_batchnorm
+from torch import nn
+
+from transfusion_cli.models.batch_norm import batch_norm_layers
+
+
+class PhaseSyncBatchNorm(TorchSyncBatchNorm):
+    """Synchronise the BatchNorm layers of a phase that updates statistics, and put the originals back after it.
+
+    Lightning's own conversion would drop the activation of timm's fused layers and the wrapper of AC-Norm, and
+    synchronise frozen layers for nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._originals: dict[str, nn.Module] = {}
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Convert the layers of ``model`` in place; parameters and buffers are shared with the originals."""
+        if getattr(getattr(model, "phase", None), "statistics", None) != "update":
+            return model
+        for name, layer in batch_norm_layers(model).items():
+            self._originals[name] = layer
+            model.set_submodule(name, convert_sync_batchnorm(layer))
+        return model
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        """Put the original layers back, with the statistics reached meanwhile."""
+        for name, layer in self._originals.items():
+            layer.load_state_dict(model.get_submodule(name).state_dict())
+            model.set_submodule(name, layer)
+        self._originals = {}
+        return model
