@@ -1,0 +1,55 @@
+"""Run folders are never shared by two runs."""
+
+from pathlib import Path
+
+import pytest
+from transfusion_cli.reports.run_folder import RunFolder
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    monkeypatch.delenv("TRANSFUSION_RUN_FOLDER", raising=False)
+
+
+def test_versions_count_up_and_latest_follows(tmp_path):
+    folders = [RunFolder.create("demo", tmp_path) for _ in range(3)]
+    assert [f.path.name for f in folders] == ["version_0", "version_1", "version_2"]
+    assert (tmp_path / "demo" / "latest").resolve() == folders[-1].path.resolve()
+    (tmp_path / "demo" / "version_1").rmdir()
+    assert RunFolder.create("demo", tmp_path).path.name == "version_3"
+
+
+def test_a_folder_of_the_users_named_latest_is_left_alone(tmp_path):
+    (tmp_path / "demo" / "latest").mkdir(parents=True)
+    (tmp_path / "demo" / "latest" / "note.txt").write_text("mine")
+    assert RunFolder.create("demo", tmp_path).path.name == "version_0"
+    assert (tmp_path / "demo" / "latest" / "note.txt").read_text() == "mine"
+    assert not list((tmp_path / "demo").glob(".latest*"))
+
+
+def test_later_processes_of_a_run_share_its_folder(tmp_path):
+    first = RunFolder.create("demo", tmp_path)
+    first.share()
+    assert RunFolder.create("demo", tmp_path).path == first.path
+    RunFolder.unshare()
+    assert RunFolder.create("demo", tmp_path).path != first.path
+
+
+def test_a_checkpoint_knows_its_run(tmp_path):
+    folder = RunFolder.create("demo", tmp_path)
+    checkpoint = folder.checkpoints / "last.ckpt"
+    assert RunFolder.holding(checkpoint) is None  # no config: not a run of ours
+    folder.config.write_text("")
+    assert RunFolder.holding(checkpoint).path == folder.path
+    assert RunFolder.holding(None) is None
+    assert RunFolder.holding(Path("elsewhere/model.ckpt")) is None
+
+
+def test_free_never_names_a_file_that_exists(tmp_path):
+    folder = RunFolder(tmp_path)
+    names = []
+    for _ in range(3):
+        path = folder.free("results.json")
+        path.touch()
+        names.append(path.name)
+    assert names == ["results.json", "results_1.json", "results_2.json"]

@@ -1,0 +1,177 @@
+"""LightningCLI, bent to this program's habits."""
+
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from transfusion_cli.cli import recording
+from transfusion_cli.cli.config_file import ConfigFile
+from transfusion_cli.cli.names import import_all
+from transfusion_cli.cli.parser import Parser
+from transfusion_cli.cli.resume import with_checkpoint
+from transfusion_cli.cli.sources import Sources
+from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.errors import UserError
+from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.tasks.base import TransferTask
+from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
+from transfusion_cli.tasks.trainer import Trainer
+
+CHECKPOINT = {
+    "monitor": "val/auroc",
+    "mode": "max",
+    "filename": "best",
+    "save_last": True,
+    "auto_insert_metric_name": False,
+    "enable_version_counter": False,  # a better checkpoint replaces best.ckpt, which keeps its name
+}
+"""Defaults of the ``checkpoint`` section."""
+
+LINKED = {
+    "--data.seed": "--seed_everything",
+    "--model.seed": "--seed_everything",
+    "--model.target": "the data",
+    "--model.class_names": "the data",
+}
+"""Keys that one part of the config tells another, and from where."""
+
+
+def seed(value: int | str | bool) -> int:
+    """A seed; ``true`` draws one, which the run then records."""
+    return random.SystemRandom().randrange(2**32) if value in (True, "true", "True") else int(value)
+
+
+class TransfusionCLI(LightningCLI):
+    """``fit``, ``validate``, ``test`` and ``predict``, each with the whole configuration as flags.
+
+    Args:
+        args: verb and flags.
+    """
+
+    records = True
+    """Whether the run gets a folder."""
+
+    folder: RunFolder | None = None
+
+    def __init__(self, args: list[str]) -> None:
+        import_all()
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # a console script does not look for the user's own modules where it runs
+        verb, *flags = args
+        self.sources = Sources(list(flags))
+        super().__init__(
+            TransferTask,
+            MedicalDataModule,
+            trainer_class=Trainer,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            parser_class=Parser,
+            parser_kwargs={"prog": "transfusion"},
+            args=[verb, *with_checkpoint(flags)],
+        )
+
+    # --- the keys -------------------------------------------------------------------------------------------
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """A parser whose ``--config`` knows ``extends`` and the shipped configs."""
+        parser = self.parser_class(allow_abbrev=False, **kwargs)
+        parser.sources = self.sources
+        parser.add_argument("-c", "--config", action=ConfigFile, help="A YAML file, or the name of a shipped config.")
+        return parser
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The keys that belong to no class."""
+        add = parser.add_argument
+        add("--name", type=str | None, default=None, help="Name of the run; the config file's name when null.")
+        add("--root", type=str, default="lightning_logs", help="Folder that holds the run folders.")
+        add("--seed_everything", type=seed, default=42, help="Seed of all random draws; true draws one.")
+        add("--test_after_fit", type=bool, default=False, help="Whether fit ends with a test of its best checkpoint.")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Checkpointing and early stopping as sections, and what one part of the config tells another."""
+        parser.set_defaults({"model": {"class_path": "ClassificationTask"}})
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults({f"checkpoint.{key}": value for key, value in CHECKPOINT.items()})
+        parser.add_subclass_arguments(PhaseEarlyStopping, "early_stopping", required=False, default=None)
+        parser.callback_keys.append("early_stopping")
+        for key, source in LINKED.items():
+            section, name = key.removeprefix("--").split(".")
+            if source == "the data":
+                parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+            else:
+                parser.link_arguments("seed_everything", f"{section}.init_args.{name}")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.set_defaults(weights_only=True)  # a checkpoint is data; nothing in it may run
+        return parser
+
+    # --- reading them ---------------------------------------------------------------------------------------
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and name the run after its config where it has no name.
+
+        Raises:
+            UserError: for a flag that would be overruled in silence, because another part of the config decides it.
+        """
+        for flag in (arg.partition("=")[0].replace(".init_args.", ".") for arg in args):
+            if flag in LINKED:
+                raise UserError(f"{flag} cannot be set: it follows {LINKED[flag]}.")
+        self.config = parser.parse_args(args)
+        own = self.own
+        if own.name is None:
+            named = [path.stem for path in self.sources.configs]
+            own.name = named[-1] if named else "default"
+
+    def _parse_ckpt_path(self) -> None:
+        """Lightning lets the checkpoint's hyper-parameters win; ours came before the configs (``with_checkpoint``)."""
+
+    @property
+    def own(self) -> Namespace:
+        """The parsed configuration of the verb."""
+        return self.config[self.config.subcommand]
+
+    def saved_config(self) -> str:
+        """The whole resolved configuration as YAML, which any verb reads again."""
+        return self._parser(self.config.subcommand).dump(Namespace({**vars(self.own), "ckpt_path": None}), skip_unset=False)
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        if self.records and not config["fast_dev_run"]:
+            own = self.own
+            self.folder = RunFolder.holding(own.ckpt_path) or RunFolder.create(own.name, Path(own.root))
+            self.folder.share()
+            callbacks += recording.recorders(self.folder, self.saved_config(), own.seed_everything)
+            recording.settle(callbacks, self.folder.checkpoints)
+            if config["logger"] in (None, True):
+                config["logger"] = recording.loggers(self.folder)
+        try:
+            return super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            raise UserError("\n".join(str(error).splitlines()[:3])) from error
+
+    def after_fit(self) -> None:
+        """Test the best checkpoint where the config asks for it."""
+        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        if self.own.test_after_fit and best:
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best)
+
+
+def wanted(callback: Callback | None, config: dict[str, Any]) -> bool:
+    """Whether a callback goes with the trainer's options: Lightning refuses those for what is turned off."""
+    if isinstance(callback, Checkpoint):
+        return config["enable_checkpointing"] is not False
+    if isinstance(callback, LearningRateMonitor):
+        return config["logger"] is not False
+    return callback is not None

@@ -1,0 +1,86 @@
+"""``--config``: files that may extend others, or be named like a shipped one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ActionConfigFile, Namespace
+
+from transfusion_cli.cli.parser import Parser
+from transfusion_cli.cli.shipped import find_config
+from transfusion_cli.cli.suggest import did_you_mean
+from transfusion_cli.errors import UserError
+
+EXTENDS = "extends"
+
+
+class ConfigFile(ActionConfigFile):
+    """jsonargparse's config action, with two habits more.
+
+    A file may say ``extends: base.yaml`` or ``extends: [a.yaml, b.yaml]`` (relative to itself): those are read just
+    before it, as if given by earlier ``--config`` flags, so that it holds only what differs. And a name that is no
+    file may be that of a config shipped with the package.
+    """
+
+    def __call__(self, parser: Parser, cfg: Namespace, values: str, option_string: str | None = None) -> None:
+        """Read one ``--config`` value into ``cfg``."""
+        if values.lstrip().startswith("{"):  # a config given inline
+            super().__call__(parser, cfg, values, option_string)
+            return
+        config = find_config(values)
+        parser.sources.configs.append(config)
+        for path in chain(config):
+            content = read_yaml(path)
+            parser.sources.add_file(path, content)
+            check_sections(parser, content)
+            if content:
+                super().__call__(parser, cfg, str(path), option_string)
+                cfg.pop(EXTENDS, None)
+
+
+def chain(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """A config file preceded by all that it extends, each base before what builds on it.
+
+    Raises:
+        UserError: when a base is missing, or a file extends itself.
+    """
+    if path.resolve() in above:
+        raise UserError(f"{path} extends itself.")
+    bases = read_yaml(path).get(EXTENDS, [])
+    for name in [bases] if isinstance(bases, str) else bases:
+        base = path.parent / str(name)
+        if not base.is_file():
+            raise UserError(f"{path} extends {name}, which does not exist.\nIt is looked for beside {path.name}.")
+        yield from chain(base, (*above, path.resolve()))
+    yield path
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The sections of a config file.
+
+    Raises:
+        UserError: when it is not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}," if mark else ""
+        raise UserError(f"{path}{where} is not valid YAML: {getattr(error, 'problem', error)}.") from error
+    if not isinstance(content, dict | None):
+        raise UserError(f"{path} is not a config: it holds no `key: value` sections.")
+    return content or {}
+
+
+def check_sections(parser: Parser, content: dict[str, Any]) -> None:
+    """Refuse an unknown section here: an empty one would pass in silence.
+
+    Raises:
+        UserError: naming the nearest section.
+    """
+    known = {action.dest.split(".")[0] for action in parser._actions} | {EXTENDS}
+    for key in content:
+        section = str(key).split(".")[0].rstrip("+")
+        if section not in known:
+            raise UserError(f"Unknown key {section!r}{parser.sources.locate(section)}.\n{did_you_mean(section, known)}")

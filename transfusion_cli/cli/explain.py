@@ -1,0 +1,97 @@
+"""jsonargparse's messages, retold in two or three lines."""
+
+import re
+from collections.abc import Iterable
+
+from transfusion_cli.cli.sources import Sources
+from transfusion_cli.cli.suggest import did_you_mean
+
+LONGEST = 300
+"""Characters of one line."""
+
+SCALARS = ("'int'", "'float'", "'bool'", "'str'")
+
+
+def explain(message: str, sources: Sources, classes: dict[str, set[str]], keys: Iterable[str]) -> str:
+    """What was wrong, where, and what to type next.
+
+    Args:
+        message: what jsonargparse says; the innermost problem is the user's, what encloses it repeats its place.
+        sources: the command's arguments and config files.
+        classes: the classes that can be named, each with the keys it takes.
+        keys: the keys of the parser itself, with dots.
+    """
+    inner = message.rpartition("Problem with given class_path")[2]
+    value = message.rpartition('Parser key "')[2]
+    if found := re.search(r"[Oo]ption '([^']+)'|unrecognized arguments: (\S+)", inner):
+        return unknown_key(found[1] or found[2], sources, classes, keys)
+    if found := re.search(r"File does not exist: '([^']+)'|path but (\S+\.ya?ml) either not", message):
+        name = found[1] or found[2]
+        return f"No such file: {name}{sources.locate(name)}"
+    if found := re.search(r"arguments are required: (.+)", message):
+        return missing(found[1], message)
+    if found := re.search(r"'([^']+)':\s+(No module named .+|.*[Ii]mport.*)", inner):
+        place = sources.locate(found[1])
+        return f"Cannot import {found[1]}{place}: {found[2]}\nA module of your own must lie in the folder you run from."
+    scalar = any(name in kind for kind in re.findall(r"Subtypes: \[(.*)\]", value) for name in SCALARS)
+    if not scalar and (found := re.search(r"Expected a dot import path string: (\S+)", message)):
+        return unknown_class(found[1], sources, classes)
+    return wrong_value(value, sources) or first_lines(message)
+
+
+def unknown_key(key: str, sources: Sources, classes: dict[str, set[str]], keys: Iterable[str]) -> str:
+    """A key that is not accepted where it stands."""
+    if not key.startswith("-") and key in sources.args:
+        return f"There is no place for {key!r} on the command line.\nA value follows its flag: --config {key}"
+    words = key.lstrip("-").partition("=")[0].split(".")
+    sections = {key.split(".")[0] for key in keys}
+    known = {word for key in keys for word in key.split(".")}.union(*classes.values())
+    wrong = next((word for word in words if word not in known), words[-1])
+    owners = sorted(name for name, accepted in classes.items() if wrong in accepted)
+    if owners:
+        advice = f"It is a key of {', '.join(owners[:4])}."
+    else:
+        top_level = key.startswith("-") and wrong == words[0]
+        advice = did_you_mean(wrong, sections if top_level else known, "See every key: transfusion fit --help")
+    return f"Unknown key {wrong!r}{sources.locate(wrong)}.\n{advice}"
+
+
+def unknown_class(name: str, sources: Sources, classes: dict[str, set[str]]) -> str:
+    """A class that was not found under its short name."""
+    name = name.strip("'\"{}[],")
+    otherwise = f"A class of your own goes by its module: my_module.{name}. Others: transfusion list strategies, datasets"
+    return f"Unknown class {name!r}{sources.locate(name)}.\n{did_you_mean(name, classes, otherwise)}"
+
+
+def missing(names: str, message: str) -> str:
+    """A section of the config, or an argument of a class in it, that has no default."""
+    if "\n" in message:
+        return f"A class in the config needs a value for: {names}\nIt goes beside class_path, under init_args."
+    sections = ", ".join(name.partition(".")[2] or name for name in names.split(", "))
+    return f"The config says nothing of: {sections}\nStart from one that works: --config configs/demo.yaml"
+
+
+def wrong_value(problem: str, sources: Sources) -> str | None:
+    """A value of the wrong type, or none of the choices; None where the problem is another."""
+    value = re.search(r"(?:Got value|Given value): (.*?)(?:\. Got value.*)?$", problem, re.MULTILINE)
+    types = re.search(r"Subtypes: \[(.*)\]", problem) or re.search(r"Expected an? (.*?)\. Got value", problem)
+    if not (value and types):
+        return None
+    key, given = problem.partition('"')[0], value[1].strip("'\"")[:LONGEST]
+    told = f"{key} must be {plain_types(types[1])}, not {given!r}{sources.locate(key.split('.')[-1])}."
+    choices = re.findall(r"'(\w+)'", "".join(re.findall(r"Literal\[(.*?)\]", types[1])))
+    near = did_you_mean(given, choices, otherwise="") if choices else ""
+    return f"{told}\n{near}" if near else told
+
+
+def plain_types(types: str) -> str:
+    """``<class 'int'>, <class 'NoneType'>`` as ``int or null``."""
+    types = re.sub(r"(?:typing\.)?Literal\[(.*?)\]", lambda found: found[1].replace("'", ""), types)
+    types = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", types).replace("NoneType", "null")
+    types = re.sub(r"\b(?:[a-z_]\w*\.)+(\w+)", r"\1", types)
+    return " or ".join(types.rsplit(", ", 1))
+
+
+def first_lines(message: str) -> str:
+    """The first three lines that say something."""
+    return "\n".join([line.strip()[:LONGEST] for line in message.splitlines() if line.strip()][:3])

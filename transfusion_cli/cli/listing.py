@@ -1,0 +1,97 @@
+"""``transfusion list``: what there is to name in a config."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from transfusion_cli.cli.shipped import shipped_configs
+from transfusion_cli.cli.suggest import did_you_mean
+from transfusion_cli.errors import UserError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+CONTRACTS = ("base", "composed")
+"""Files whose classes are built upon, not named in a config."""
+
+
+def run(verb: str, args: list[str]) -> None:
+    """Print one list; ``backbones`` takes patterns.
+
+    Raises:
+        UserError: when it is not known what to list.
+    """
+    what, *patterns = args or [""]
+    if what not in LISTS:
+        raise UserError(f"usage: transfusion {verb} {{{','.join(LISTS)}}}\n{did_you_mean(what, LISTS)}")
+    if patterns and what != "backbones":
+        raise UserError(f"transfusion list {what} takes nothing more, not {patterns[0]!r}.")
+    rows = list(LISTS[what](*patterns))
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, about in rows:
+        print(f"{name:<{width}}  {about}".rstrip())
+
+
+def strategies() -> Iterator[tuple[str, str]]:
+    """Transfer strategies, for ``--model.transfer``."""
+    return subclasses(PACKAGE / "strategies", "TransferStrategy")
+
+
+def datasets() -> Iterator[tuple[str, str]]:
+    """Data modules, for ``--data``."""
+    return subclasses(PACKAGE / "data", "MedicalDataModule")
+
+
+def configs() -> Iterator[tuple[str, str]]:
+    """Shipped configs, for ``--config``, with the first line of their header."""
+    for name, path in shipped_configs().items():
+        with path.open(encoding="utf-8") as file:
+            first = file.readline().strip()
+        beside = path.is_relative_to(Path.cwd())
+        header = first.removeprefix("#").strip() if first.startswith("#") else ""
+        yield str(path.relative_to(Path.cwd())) if beside else name, header
+
+
+def backbones(*patterns: str) -> Iterator[tuple[str, str]]:
+    """Backbones, for ``--model.backbone``: all of timm's and our own, or those that match a pattern (``resnet*``).
+
+    Raises:
+        UserError: when none matches.
+    """
+    import timm
+
+    import transfusion_cli.models  # noqa: F401  registers our own
+
+    names = timm.list_models(list(patterns) or "*")
+    if not names:
+        near = did_you_mean(patterns[0].strip("*"), timm.list_models(), otherwise="All: transfusion list backbones")
+        raise UserError(f"No backbone matches {' '.join(patterns)}.\n{near}")
+    for name in names:
+        yield name, "pretrained" if timm.models.is_model_pretrained(name) else ""
+
+
+LISTS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
+    "strategies": strategies,
+    "datasets": datasets,
+    "backbones": backbones,
+    "configs": configs,
+}
+
+
+def subclasses(folder: Path, base: str) -> Iterator[tuple[str, str]]:
+    """Public classes in the files of ``folder`` that descend from ``base``, with a line each; contracts left out.
+
+    The source is parsed, not imported: importing would cost seconds.
+    """
+    parents: dict[str, list[str]] = {}
+    lines: dict[str, str] = {}
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                parents[node.name] = [ast.unparse(b).rpartition(".")[2] for b in node.bases]
+                if path.stem not in CONTRACTS and not node.name.startswith("_"):
+                    lines[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
+
+    def descends(name: str) -> bool:
+        return name == base or any(descends(parent) for parent in parents.get(name, []))
+
+    return ((name, about) for name, about in sorted(lines.items()) if descends(name))

@@ -1,0 +1,90 @@
+"""The dispatcher: finds the verb and imports what that verb needs, nothing more."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+from transfusion_cli import __version__
+from transfusion_cli.cli.suggest import did_you_mean
+from transfusion_cli.errors import UserError
+
+VERBS = {
+    "fit": "transfusion_cli.cli.run",
+    "validate": "transfusion_cli.cli.run",
+    "test": "transfusion_cli.cli.run",
+    "predict": "transfusion_cli.cli.run",
+    "check": "transfusion_cli.cli.check",
+    "list": "transfusion_cli.cli.listing",
+    "completion": "transfusion_cli.cli.completion",
+}
+"""Verb to the module whose ``run(verb, args)`` answers it."""
+
+HELP = """\
+usage: transfusion VERB [options]
+
+Transfer learning for medical images: one YAML file, one command.
+
+verbs
+  fit         train, by a strategy, from pretrained weights; resume with --ckpt_path
+  validate    metrics of a checkpoint on the validation set
+  test        metrics of a checkpoint on the test set, with 95 % intervals
+  predict     probabilities of a checkpoint, as a CSV file
+  check       parse, build, run one batch, say what trains and how the data split; writes nothing
+  list        strategies | datasets | backbones [FILTER] | configs
+  completion  bash | zsh | fish: a completion script for the shell
+
+keys met most (any key of the config is a flag, and flags win)
+  --config FILE             repeatable, later wins; a shipped config goes by its name
+  --data.root DIR           where the images are
+  --data.batch_size N       samples per optimizer step, over all devices together
+  --model.backbone NAME     any timm name; see transfusion list backbones
+  --model.pretrained WHAT   true, false or a file of weights
+  --model.transfer NAME     the strategy; see transfusion list strategies
+  --trainer.max_epochs N    how long
+  --ckpt_path FILE          a checkpoint to go on from or to evaluate; its run's config is used unless --config says else
+  --print_config            print the whole config and stop
+
+examples
+  transfusion fit --config configs/demo.yaml
+  transfusion fit --config configs/chexpert_bn.yaml --data.root ~/CheXpert-v1.0-small
+  transfusion test --ckpt_path lightning_logs/chexpert_bn/version_0/checkpoints/best.ckpt
+  transfusion check --config configs/images_bn.yaml --data.root my_images
+
+more: transfusion fit --help (every key), transfusion fit --model.transfer.help BatchNormAffine (one class), --version
+"""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run one command.
+
+    Args:
+        args: what follows ``transfusion`` on the command line; ``sys.argv[1:]`` when None.
+
+    Returns:
+        What the verb gives: for ``fit``, ``validate``, ``test``, ``predict`` and ``check`` the LightningCLI object.
+
+    Raises:
+        SystemExit: with code 2 after a user's mistake, whose message went to stderr.
+    """
+    verb, *rest = (sys.argv[1:] if args is None else args) or ["--help"]
+    try:
+        match verb:
+            case "-h" | "--help" | "help":
+                print(HELP, end="")
+            case "-V" | "--version" | "version":
+                print(f"transfusion {__version__}")
+            case _ if verb in VERBS:
+                return import_module(VERBS[verb]).run(verb, rest)
+            case _:
+                raise UserError(f"There is no verb {verb!r}.\n{did_you_mean(verb, VERBS)}")
+    except UserError as error:
+        if os.environ.get("TRANSFUSION_DEBUG"):
+            raise
+        print(f"transfusion: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def entry() -> None:
+    """The ``transfusion`` console script."""
+    main()

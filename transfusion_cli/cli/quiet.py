@@ -1,0 +1,30 @@
+"""What a run says while it runs."""
+
+import logging
+import os
+import warnings
+
+NOISE = (
+    (r".*overridden `on_after_batch_transfer` in `LightningModule`.*", "normalisation belongs to the task, on purpose"),
+    (r"Found \d+ module\(s\) in eval mode.*", "what is frozen is in evaluation mode, on purpose"),
+    (r".*isinstance\(treespec, LeafSpec\).*", "a deprecation inside Lightning"),
+    (r"Checkpoint directory .* exists and is not empty.*", "a resumed run goes on in its own folder"),
+    (r"predict returned None.*", "predictions are gathered by the task and written once"),
+    (r".*does not have many workers.*", "data.num_workers is the user's choice"),
+)
+"""Warnings of Lightning's that would mislead here, each with the reason why it is no news."""
+
+
+def quieten() -> None:
+    """Let our own log lines through, from the first process alone, and hide what would mislead."""
+    log = logging.getLogger("transfusion_cli")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+    first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+    log.setLevel(logging.INFO if first else logging.ERROR)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for pattern, _ in NOISE:
+        warnings.filterwarnings("ignore", pattern)

@@ -1,0 +1,35 @@
+"""The configs that come with the package."""
+
+from pathlib import Path
+
+from transfusion_cli.errors import UserError
+
+
+def configs_folder() -> Path:
+    """Where they lie: inside the package when installed from a wheel, beside it in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    return next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), package / "configs")
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Name (``chexpert_bn``) to path, of those made to be run; the shared pieces lie in sub-folders."""
+    return {path.stem: path for path in sorted(configs_folder().glob("*.yaml"))}
+
+
+def find_config(name: str) -> Path:
+    """The path of a config given as a file or, where there is no such file, by the name of a shipped one.
+
+    Raises:
+        UserError: when it is neither.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    # `configs/demo.yaml` from any folder, `demo.yaml` and `demo` all mean the shipped one.
+    if str(path.parent) in (".", "configs") and path.suffix in ("", ".yaml") and path.stem in shipped:
+        return shipped[path.stem]
+    from transfusion_cli.cli.suggest import did_you_mean
+
+    advice = did_you_mean(path.stem, shipped, otherwise="See what is shipped: transfusion list configs")
+    raise UserError(f"No such config: {name}\n{advice}")

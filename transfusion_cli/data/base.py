@@ -1,0 +1,305 @@
+"""What all data modules share."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+
+from transfusion_cli.data import augmentation as augmentations
+from transfusion_cli.data.dataset import ImageDataset, Reader
+from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
+from transfusion_cli.data.resize import Resize, ResizeMode
+from transfusion_cli.data.sampler import EvaluationSampler, TrainingSampler, check_world, equal_batches
+from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.data.splits import check_disjoint, hold_out, label_matrix, nested_subset, split_hash
+from transfusion_cli.errors import UserError
+from transfusion_cli.targets import Target
+
+log = logging.getLogger(__name__)
+
+FALLBACK_SIZE = (224, 224)
+
+
+class MedicalDataModule(LightningDataModule):
+    """Images with patients, splits and targets, in batches of ``image``, ``target`` and ``index``.
+
+    A subclass says what the data are: ``target``, ``class_names`` and ``in_chans`` right after construction,
+    ``load_samples`` for the table with its splits, and ``make_reader`` for the pixels. Order, sharding over
+    processes, augmentation, subsets, resuming in mid-epoch and the checks of every run are done here.
+
+    Batches (B samples, C channels, H x W pixels): ``image`` uint8 (B, C, H, W), or float32 in [0, 1] for
+    sources deeper than 8 bits; ``target`` float32 (B, L) or int64 (B,), see ``transfusion_cli.targets``; ``index``
+    int64 (B,), the row in ``samples``. Mean and standard deviation are the model's matter, not applied here.
+
+    Args:
+        root: Folder of the data.
+        batch_size: Samples per optimizer step, over all processes together.
+        num_workers: Processes that load images, for each training process; 0 loads in the main one.
+        image_size: Height and width of the images given to the network, or one number for both; null takes what the
+            backbone expects.
+        resize: How images get there: ``stretch`` ignores the aspect ratio, ``crop`` keeps it and cuts the middle out,
+            ``pad`` keeps it, never enlarges, and adds a black margin.
+        augmentation: Random changes of training images: ``default`` for what suits the data, null for none, or a list
+            of albumentations transforms such as ``[{HorizontalFlip: {p: 0.5}}]``.
+        train_fraction: Share of the training samples to use. By the same seed, a smaller share lies within a larger
+            one; samples of a patient are taken together.
+        train_size: Number of training samples to use, in place of ``train_fraction``.
+        balanced: Draw training samples with replacement so that classes (for several labels: the presence and the
+            absence of each) have equal weight.
+        val_fraction: Share of the training patients held out for validation where the data have no such split.
+        split_seed: Seed of the choice of held-out patients.
+        seed: Seed of the order, the augmentation and the training subset.
+        verify: Decode every image before training and report how many cannot be read.
+        predict_split: What ``predict`` runs on.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        batch_size: int = 32,
+        num_workers: int = 2,
+        image_size: int | tuple[int, int] | None = None,
+        resize: ResizeMode = "stretch",
+        augmentation: list[str | dict[str, Any]] | Literal["default"] | None = "default",
+        train_fraction: float = 1.0,
+        train_size: int | None = None,
+        balanced: bool = False,
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
+        seed: int = 42,
+        verify: bool = False,
+        predict_split: Split = "test",
+    ) -> None:
+        super().__init__()
+        self.root = None if root is None else Path(root).expanduser()
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.image_size, self.resize = image_size, resize
+        self.train_fraction, self.train_size, self.balanced = train_fraction, train_size, balanced
+        self.val_fraction, self.split_seed, self.seed = val_fraction, split_seed, seed
+        self.verify, self.predict_split = verify, predict_split
+        _check_range("batch_size", batch_size, 1)
+        _check_range("num_workers", num_workers, 0)
+        _check_range("seed", seed, 0)
+        _check_range("split_seed", split_seed, 0)
+        _check_range("train_size", 1 if train_size is None else train_size, 1)
+        _check_share("train_fraction", train_fraction, whole=True)
+        _check_share("val_fraction", val_fraction)
+        if isinstance(augmentation, str):
+            self.augmentation = augmentations.DEFAULTS[self.default_augmentation]
+        else:
+            self.augmentation = augmentation or []
+            augmentations.build_transforms(self.augmentation)  # Mistakes come to light before any data are read.
+        self._samples: SampleTable | None = None
+
+    # What a subclass says.
+
+    @property
+    def target(self) -> Target:
+        """Kind of target."""
+        raise NotImplementedError
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes or labels, in the order of the targets."""
+        raise NotImplementedError
+
+    @property
+    def in_chans(self) -> int:
+        """Channels of the images: 1 or 3."""
+        raise NotImplementedError
+
+    @property
+    def default_augmentation(self) -> str:
+        """Key of ``augmentation.DEFAULTS`` that suits the images."""
+        return "upright"
+
+    def load_samples(self) -> SampleTable:
+        """Read the table of all samples with their splits (training subset not yet taken)."""
+        raise NotImplementedError
+
+    def make_reader(self, split: Split) -> Reader:
+        """What reads the image of a row of ``samples``, for the rows of one split."""
+        raise NotImplementedError
+
+    # What the others use.
+
+    @property
+    def samples(self) -> SampleTable:
+        """All samples with targets, patients and splits; read on first use."""
+        if self._samples is None:
+            table = self.load_samples()
+            self._take_subset(table)
+            check_disjoint(table.patients, table.split)
+            self._check_classes(table)
+            self._samples = table
+        return self._samples
+
+    @property
+    def split_hash(self) -> str:
+        """SHA-256 of which sample is in which split, the training subset included."""
+        return split_hash(self.samples.ids, self.samples.split)
+
+    def split_frame(self) -> Any:
+        """Pandas table with columns id, patient and split."""
+        return self.samples.frame()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images: as configured, or else ``input_size`` of the LightningModule."""
+        size: Any = self.image_size
+        if size is None:
+            size = getattr(getattr(self.trainer, "lightning_module", None), "input_size", None) or FALLBACK_SIZE
+        return (size, size) if isinstance(size, int) else (int(size[-2]), int(size[-1]))
+
+    def hold_out_patients(self, table: SampleTable, fraction: float, new_split: Split) -> None:
+        """Move a share of the training patients of a table to another split."""
+        rows = table.rows("train")
+        held_out = hold_out(table.groups[rows], table.targets[rows], fraction, self.split_seed)
+        table.split[rows[held_out]] = new_split
+
+    # Lightning's hooks.
+
+    def prepare_data(self) -> None:
+        """Verify the files, in one process per machine."""
+        if self.verify:
+            for split in ("train", "val", "test"):
+                self._verify(split)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the table and check it."""
+        needed: dict[str | None, Sequence[Split]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": (self.predict_split,),
+        }
+        for split in needed.get(stage, ("train", "val")):
+            if not len(self.samples.rows(split)):
+                raise UserError(f"the {split} split is empty\nin the data under {self.root}")
+
+    def train_dataloader(self) -> MedicalLoader:
+        """Training images, shuffled and augmented; resumes at the Trainer's batch counter."""
+        rank, world = self._place()
+        rows = self.samples.rows("train")
+        sampler = TrainingSampler(len(rows), self.batch_size, self.seed, self._weights(rows), rank, world)
+        augment = None
+        if self.augmentation:
+            augment = augmentations.Augmentation(self.augmentation, self.seed, self.in_chans)
+        return self._loader("train", sampler, sampler.batch_size // world, augment)
+
+    def statistics_dataloader(self) -> MedicalLoader:
+        """Training images in the shuffled order of the first epoch, without augmentation."""
+        rank, world = self._place()
+        sampler = TrainingSampler(len(self.samples.rows("train")), self.batch_size, self.seed, None, rank, world)
+        return self._loader("train", sampler, sampler.batch_size // world, resumes=False)
+
+    def val_dataloader(self) -> MedicalLoader:
+        """Validation images in table order."""
+        return self.fixed_dataloader("val")
+
+    def test_dataloader(self) -> MedicalLoader:
+        """Test images in table order."""
+        return self.fixed_dataloader("test")
+
+    def predict_dataloader(self) -> MedicalLoader:
+        """Images of ``predict_split`` in table order."""
+        return self.fixed_dataloader(self.predict_split)
+
+    def fixed_dataloader(self, split: Split) -> MedicalLoader:
+        """Images of a split, each exactly once over all processes, in table order, without augmentation."""
+        rank, world = self._place()
+        size = len(self.samples.rows(split))
+        check_world(size, self.batch_size, world)
+        return self._loader(split, EvaluationSampler(size, rank, world), equal_batches(size, self.batch_size, world))
+
+    # Parts.
+
+    def _place(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _batches_done(self) -> int:
+        return 0 if self.trainer is None else self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+
+    def _loader(
+        self,
+        split: Split,
+        sampler: TrainingSampler | EvaluationSampler,
+        batch_size: int,
+        augment: augmentations.Augmentation | None = None,
+        resumes: bool = True,
+    ) -> MedicalLoader:
+        samples = self.samples
+        resize = Resize(self.size, self.resize)
+        return MedicalLoader(
+            ImageDataset(samples, samples.rows(split), self.make_reader(split), resize, augment),
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            worker_init_fn=quiet_worker,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            batches_done=self._batches_done if resumes else None,
+        )
+
+    def _take_subset(self, table: SampleTable) -> None:
+        rows = table.rows("train")
+        size = self.train_size if self.train_size is not None else round(self.train_fraction * len(rows))
+        if self.train_size is not None and size > len(rows):
+            raise UserError(f"train_size {size} is more than the {len(rows)} samples of the training split")
+        if size < len(rows):
+            chosen = nested_subset(table.groups[rows], table.targets[rows], max(1, size), self.seed)
+            table.split[rows[~chosen]] = ""
+
+    def _check_classes(self, table: SampleTable) -> None:
+        """Every class must occur in training; a label may be missing from a small subset, with a warning."""
+        rows = table.rows("train")
+        if not len(rows):
+            return
+        present = label_matrix(table.targets[rows]).sum(axis=0) > 0
+        absent = [name for i, name in enumerate(self._countable()) if i >= len(present) or not present[i]]
+        if self.target == "binary" and not (table.targets[rows] < 0.5).any():
+            absent = [self.class_names[0]]
+        if not absent:
+            return
+        message = f"no training sample has {', '.join(map(repr, absent[:5]))}"
+        if self.target == "multilabel" and (self.train_size or self.train_fraction < 1):
+            log.warning("%s: their scores mean nothing", message)
+            return
+        raise UserError(
+            f"{message}\namong the {len(rows)} training samples\n"
+            "Use more training samples, or leave out classes and labels that do not occur."
+        )
+
+    def _countable(self) -> list[str]:
+        return self.class_names[1:] if self.target == "binary" else self.class_names
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Chance of each training sample: the mean over its known labels of one over the label value's count."""
+        if not self.balanced:
+            return None
+        targets = self.samples.targets[rows]
+        has = label_matrix(targets)
+        known = ~np.isnan(targets) if targets.ndim == 2 else has
+        counts = np.where(has, (has & known).sum(0), (~has & known).sum(0))
+        weights = np.where(known, 1 / np.maximum(counts, 1), 0.0)
+        return weights.sum(1) / np.maximum(known.sum(1), 1)
+
+    def _verify(self, split: Split) -> None:
+        reader = self.make_reader(split)
+        if hasattr(reader, "verify"):
+            reader.verify(self.samples.rows(split))
+
+
+def _check_range(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"{name} must be at least {least}, got {value}\nTry --data.{name} {max(least, 1)}")
+
+
+def _check_share(name: str, value: float, whole: bool = False) -> None:
+    if not 0 < value < 1 and not (whole and value == 1):
+        raise UserError(f"{name} must lie between 0 and 1, got {value}\nTry --data.{name} 0.1")

@@ -1,0 +1,59 @@
+"""Images and targets of one split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from transfusion_cli.data.resize import Resize
+from transfusion_cli.data.samples import SampleTable
+
+if TYPE_CHECKING:
+    from transfusion_cli.data.augmentation import Augmentation
+
+Reader = Callable[[int], np.ndarray]
+"""Gives the image of a row of the sample table: uint8, or float32 in [0, 1]; (H, W) or (H, W, 3). Must pickle."""
+
+
+class ImageDataset(Dataset[dict[str, torch.Tensor]]):
+    """Reads, resizes and augments the images of one split.
+
+    Args:
+        samples: The whole table.
+        rows: Rows of the table that belong here.
+        read: Reads the image of a row.
+        resize: Brings it to the size of the network.
+        augment: Random changes, a function of the epoch and the row; None for evaluation.
+    """
+
+    def __init__(
+        self,
+        samples: SampleTable,
+        rows: np.ndarray,
+        read: Reader,
+        resize: Resize,
+        augment: Augmentation | None = None,
+    ) -> None:
+        self.targets, self.rows = samples.targets, rows
+        self.read, self.resize, self.augment = read, resize, augment
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, torch.Tensor]:
+        """One sample: image (C, H, W), target, and index, its row in the sample table."""
+        position, epoch = key if isinstance(key, tuple) else (key, 0)
+        row = int(self.rows[position])
+        image = self.resize(self.read(row))
+        if self.augment is not None:
+            image = self.augment(image, epoch, row)
+        image = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(image)),
+            "target": torch.as_tensor(self.targets[row]),
+            "index": torch.tensor(row),
+        }

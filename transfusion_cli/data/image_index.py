@@ -1,0 +1,141 @@
+"""Finding images and their labels, patients and splits in folders and tables."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transfusion_cli.data.images import EXTENSIONS
+from transfusion_cli.data.samples import as_text
+from transfusion_cli.data.tables import read_table, refuse, require_columns
+from transfusion_cli.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+@dataclass
+class ImageIndex:
+    """What a folder or a table says, before labels are encoded.
+
+    Args:
+        source: The folder or the table, for messages.
+        paths: Image files relative to the root (N,).
+        labels: Label texts by column; the empty string where blank.
+        split: ``train``, ``val``, ``test`` or empty (N,), or None where the source tells none.
+        patients: Patient of each image (N,), or None.
+    """
+
+    source: Path
+    paths: np.ndarray
+    labels: dict[str, np.ndarray]
+    split: np.ndarray | None = None
+    patients: np.ndarray | None = None
+
+
+def index_folder(root: Path) -> ImageIndex:
+    """Find ``<class>/<image>`` or ``{train,val,test}/<class>/<image>`` below a folder, at any further depth.
+
+    Raises:
+        UserError: No folder, or no class folders with images.
+    """
+    hint = "Expected <class>/<image> or {train,val,test}/<class>/<image> below it, or a table: --data.table FILE"
+    if not root.is_dir():
+        raise UserError(f"no folder {root}\n{hint}")
+    top = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    has_splits = "train" in [SPLIT_NAMES.get(name.lower()) for name in top]
+    depth = 1 if has_splits else 0
+    files = []
+    for name in top:
+        if has_splits and name.lower() not in SPLIT_NAMES:
+            continue
+        files += [path.relative_to(root) for path in sorted((root / name).rglob("*")) if _is_image(path)]
+    files = [path for path in files if len(path.parts) > depth + 1]
+    if not files:
+        raise UserError(f"no images in class folders of {root}\n{hint}")
+    split = as_text(SPLIT_NAMES[path.parts[0].lower()] for path in files) if has_splits else None
+    return ImageIndex(root, as_text(map(str, files)), {"folder": as_text(path.parts[depth] for path in files)}, split)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+
+
+def index_table(
+    path: Path, image: str, labels: list[str], split: str | None = None, patient: str | None = None
+) -> ImageIndex:
+    """Read the columns of a CSV or Parquet file.
+
+    Args:
+        path: The table.
+        image: Column with image paths.
+        labels: Columns with labels.
+        split: Column with the split; null takes ``split`` where there is one.
+        patient: Column with the patient; null takes ``patient`` or ``patient_id`` where there is one.
+
+    Raises:
+        UserError: A missing column, a blank or repeated path, a blank patient, or an unknown split.
+    """
+    frame = read_table(path)
+    split = split or next((name for name in ("split",) if name in frame.columns), None)
+    patient = patient or next((name for name in ("patient", "patient_id") if name in frame.columns), None)
+    require_columns(frame, [image, *labels, *(name for name in (split, patient) if name)], path)
+    refuse(frame[image].isna().to_numpy(), frame[image], image, path, "the path of an image in every row")
+    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, "each image once")
+    index = ImageIndex(path, _texts(frame[image]), {name: _texts(frame[name]) for name in labels})
+    if split is not None:
+        given = _texts(frame[split])
+        names = as_text(SPLIT_NAMES.get(str(name).lower(), "?") if name else "" for name in given)
+        refuse(names == "?", given, split, path, "train, val, test, or blank for images to leave out")
+        index.split = names
+    if patient is not None:
+        refuse(frame[patient].isna().to_numpy(), frame[patient], patient, path, "a patient in every row")
+        index.patients = _texts(frame[patient])
+    return index
+
+
+def _texts(column: pd.Series) -> np.ndarray:
+    """A column as text: whole numbers without a decimal point, blanks empty, spaces around cut."""
+    import pandas as pd
+
+    if pd.api.types.is_bool_dtype(column):
+        column = column.astype("int64")
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    return as_text(column.astype("string").fillna("").str.strip().to_numpy(dtype=object))
+
+
+def patients_from_paths(index: ImageIndex, pattern: str) -> np.ndarray:
+    """Patient of each image: what a regular expression (its first group) finds in the path.
+
+    An image without a match counts as a patient of its own.
+
+    Raises:
+        UserError: The pattern is no regular expression, or matches no path at all.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"patient_pattern {pattern!r} is no regular expression: {error}") from error
+    matches = [expression.search(path) for path in index.paths]
+    found = sum(match is not None for match in matches)
+    if not found:
+        raise UserError(f"patient_pattern {pattern!r} matches no path, for example not {str(index.paths[0])!r}")
+    if found < len(matches):
+        log.warning("patient_pattern matches %d of %d paths; each of the rest is its own patient", found, len(matches))
+    names = (m[1 if expression.groups else 0] if m else path for m, path in zip(matches, index.paths, strict=True))
+    return as_text(names)

@@ -1,0 +1,138 @@
+"""The user's own images, from class folders or from a table."""
+
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.image_index import ImageIndex, index_folder, index_table, patients_from_paths
+from transfusion_cli.data.label_encoding import EncodedLabels, encode_labels
+from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.errors import UserError
+from transfusion_cli.targets import Target
+
+log = logging.getLogger(__name__)
+
+
+class ImageTableDataModule(MedicalDataModule):
+    r"""Your own images: a class-per-folder tree, or a CSV or Parquet table with paths, labels, patients and splits.
+
+    PNG, JPEG and TIFF with 8 or 16 bits, DICOM and whatever else Pillow reads. What the source does not say is drawn by
+    patient: the test split first, then the validation split, stratified by the rarest label of each patient.
+
+    Args:
+        table: CSV or Parquet file, by itself or relative to ``root``. Null reads the folders of ``root``:
+            ``<class>/<image>`` or ``{train,val,test}/<class>/<image>``.
+        image_column: Column with the image paths, relative to ``root`` or, without it, to the table.
+        label_columns: One column, which holds a class or a list of labels, or several columns of 1, 0 and blank
+            (unknown), one for each label.
+        patient_column: Column with the patient; null takes ``patient`` or ``patient_id`` where there is one.
+        patient_pattern: Regular expression that finds the patient in the path, for sources without such a column, for
+            example ``person(\d+)``.
+        split_column: Column with train, val and test; null takes ``split`` where there is one.
+        kind: Kind of target. Null infers it: two classes are binary, more are multiclass, several columns or
+            several labels in a cell multilabel; ordinal has to be asked for.
+        classes: Names of classes or labels in order, the positive one last for a binary target. Null takes those
+            that occur, in the order of numbers or of the alphabet.
+        separator: Between the labels of one cell.
+        channels: 1 reads images as grey, 3 as colour.
+        window: Centre and width of the values shown, for DICOM (Hounsfield units for CT) and other images deeper
+            than 8 bits. Null takes the file's own window, or else the full range.
+        test_fraction: Share of the patients held out for the test where the source has no test split; 0 for none.
+        kwargs: As for ``MedicalDataModule``.
+    """
+
+    def __init__(
+        self,
+        table: str | None = None,
+        image_column: str = "image",
+        label_columns: str | list[str] = "label",
+        patient_column: str | None = None,
+        patient_pattern: str | None = None,
+        split_column: str | None = None,
+        kind: Target | None = None,
+        classes: list[str] | None = None,
+        separator: str = "|",
+        channels: Literal[1, 3] = 3,
+        window: tuple[float, float] | None = None,
+        test_fraction: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= test_fraction < 1:
+            raise UserError(
+                f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.2"
+            )
+        self.table = None if table is None else Path(table).expanduser()
+        self.image_column, self.split_column = image_column, split_column
+        self.label_columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
+        self.patient_column, self.patient_pattern = patient_column, patient_pattern
+        self.kind, self.classes, self.separator = kind, classes, separator
+        self.channels, self.window, self.test_fraction = channels, window, test_fraction
+
+    @property
+    def target(self) -> Target:
+        """As asked for, or as inferred from the labels."""
+        return self.kind or self.labels.kind
+
+    @property
+    def class_names(self) -> list[str]:
+        """Classes or labels, as asked for or as found."""
+        return self.labels.class_names
+
+    @property
+    def in_chans(self) -> int:
+        """As asked for."""
+        return self.channels
+
+    @cached_property
+    def index(self) -> ImageIndex:
+        """What the folder or the table says; read on first use."""
+        if self.table is None and self.root is None:
+            raise UserError(
+                "no data: give --data.root FOLDER, with one folder of images per class, or --data.table FILE"
+            )
+        if self.table is None:
+            assert self.root is not None
+            index = index_folder(self.root)
+        else:
+            columns = self.image_column, self.label_columns, self.split_column, self.patient_column
+            index = index_table(self._table_path(self.table), *columns)
+        if self.patient_pattern is not None:
+            index.patients = patients_from_paths(index, self.patient_pattern)
+        if index.patients is None:
+            log.warning("no patients are known for %s: splits and intervals are by image", index.source)
+        return index
+
+    @cached_property
+    def labels(self) -> EncodedLabels:
+        """Targets with their kind and names."""
+        return encode_labels(self.index, self.kind, self.classes, self.separator)
+
+    def load_samples(self) -> SampleTable:
+        """Encode the labels and draw the splits that the source does not give."""
+        index = self.index
+        split = np.full(len(index.paths), "train") if index.split is None else index.split.astype("<U5")
+        table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, index.paths)
+        if not len(table.rows("train")):
+            raise UserError(f"the train split is empty\nin {index.source}")
+        if not len(table.rows("test")) and self.test_fraction:
+            self.hold_out_patients(table, self.test_fraction, "test")
+        if not len(table.rows("val")):
+            self.hold_out_patients(table, self.val_fraction, "val")
+        return table
+
+    def make_reader(self, split: Split) -> FileReader:
+        """Read files below ``root`` or beside the table."""
+        assert self.samples.paths is not None
+        root = self.root if self.table is None or self.root is not None else self._table_path(self.table).parent
+        assert root is not None
+        return FileReader(root, self.samples.paths, self.channels, self.window, at_least=self.size)
+
+    def _table_path(self, table: Path) -> Path:
+        below_root = None if self.root is None else self.root / table
+        return below_root if below_root is not None and below_root.is_file() else table

@@ -1,0 +1,95 @@
+"""From label texts to targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from transfusion_cli.data.image_index import ImageIndex
+from transfusion_cli.data.tables import refuse
+from transfusion_cli.errors import UserError
+from transfusion_cli.targets import Target
+
+_YES_NO = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0, "": np.nan}
+
+
+@dataclass
+class EncodedLabels:
+    """Targets of all images, what kind they are, and the names of classes or labels."""
+
+    kind: Target
+    class_names: list[str]
+    targets: np.ndarray
+
+
+def encode_labels(index: ImageIndex, kind: Target | None, classes: list[str] | None, separator: str) -> EncodedLabels:
+    """Encode labels.
+
+    Several columns are labels of their own, each 1, 0 or blank (unknown). One column is a class, blank for
+    unknown, or, where ``kind`` is multilabel or the separator occurs, a list of labels, blank for none.
+
+    Args:
+        index: What the source says.
+        kind: Kind of target; None infers it: two classes are binary, more are multiclass.
+        classes: Names in order; None takes those that occur, in the order of numbers or of the alphabet.
+        separator: Between the labels of one image.
+
+    Raises:
+        UserError: An unknown value, by its row, or fewer than two classes.
+    """
+    if len(index.labels) > 1:
+        return _several_columns(index, kind)
+    column, texts = next(iter(index.labels.items()))
+    if kind == "multilabel" or (kind is None and any(separator in text for text in texts)):
+        return _lists(index, column, texts, classes, separator)
+    names = classes or _sorted({str(text) for text in texts if text})
+    if len(names) < 2:
+        raise UserError(f"labels need at least two classes, found {names}\nin {index.source}")
+    if kind == "binary" and len(names) != 2:
+        raise UserError(
+            f"a binary target has two classes, found {len(names)}: {', '.join(names[:5])}\nin {index.source}"
+        )
+    codes = {name: code for code, name in enumerate(names)} | {"": -1}
+    targets = np.array([codes.get(text, -2) for text in texts], dtype=np.int64)
+    refuse(targets == -2, texts, column, index.source, ", ".join(names))
+    kind = kind or ("binary" if len(names) == 2 else "multiclass")
+    if kind == "binary":
+        return EncodedLabels(kind, names, np.where(targets < 0, np.nan, targets).astype(np.float32)[:, None])
+    return EncodedLabels(kind, names, targets)
+
+
+def _several_columns(index: ImageIndex, kind: Target | None) -> EncodedLabels:
+    if kind not in (None, "multilabel"):
+        raise UserError(
+            f"several label columns are a multilabel target, not {kind}\nGive one column, or leave kind out."
+        )
+    columns = []
+    for name, texts in index.labels.items():
+        values = np.array([_YES_NO.get(text.lower(), np.inf) for text in texts], dtype=np.float32)
+        refuse(np.isinf(values), texts, name, index.source, "1, 0 and blank (unknown)")
+        columns.append(values)
+    return EncodedLabels("multilabel", list(index.labels), np.stack(columns, axis=1))
+
+
+def _lists(
+    index: ImageIndex, column: str, texts: np.ndarray, classes: list[str] | None, separator: str
+) -> EncodedLabels:
+    lists = [[part for part in map(str.strip, str(text).split(separator)) if part] for text in texts]
+    names = classes or _sorted({part for parts in lists for part in parts})
+    if not names:
+        raise UserError(f"column {column!r} holds no labels\nin {index.source}")
+    codes = {name: code for code, name in enumerate(names)}
+    refuse(np.array([not set(parts) <= codes.keys() for parts in lists]), texts, column, index.source, ", ".join(names))
+    targets = np.zeros((len(lists), len(names)), dtype=np.float32)
+    for row, parts in enumerate(lists):
+        targets[row, [codes[part] for part in parts]] = 1
+    return EncodedLabels("multilabel", names, targets)
+
+
+def _sorted(names: set[str]) -> list[str]:
+    """Numbers by value, texts by the alphabet."""
+    try:
+        return sorted(names, key=float)
+    except ValueError:
+        return sorted(names)

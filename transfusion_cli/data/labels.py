@@ -1,0 +1,49 @@
+"""Policies for uncertain and blank labels of report-mined data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+UncertainPolicy = Literal["ignore", "zeros", "ones", "smooth", "drop"]
+BlankPolicy = Literal["zeros", "ignore"]
+
+SMOOTH_RANGE = (0.55, 0.85)
+"""Soft labels for uncertain positives (Pham et al. 2021, arXiv:1911.06475)."""
+
+
+def apply_policies(
+    raw: np.ndarray, uncertain: Sequence[UncertainPolicy], blank: BlankPolicy, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn 1, 0, -1 (uncertain) and NaN (blank) into targets.
+
+    Args:
+        raw: Values as in the file, float (N, L).
+        uncertain: For each label what -1 becomes: unknown (ignore), 0 (zeros), 1 (ones), a number drawn from
+            U(0.55, 0.85) that depends on seed and row alone (smooth), or a reason to leave out the row (drop).
+        blank: What a label that is not mentioned becomes: 0 (zeros) or unknown (ignore).
+        seed: Of the soft labels.
+
+    Returns:
+        Targets float32 (N, L) with NaN for unknown, and which rows to keep, bool (N,).
+    """
+    targets = np.where(np.isnan(raw), np.nan if blank == "ignore" else 0.0, raw).astype(np.float32)
+    is_uncertain = raw == -1
+    keep = np.ones(len(raw), dtype=bool)
+    soft = np.random.default_rng(seed).uniform(*SMOOTH_RANGE, size=raw.shape).astype(np.float32)
+    for label, policy in enumerate(uncertain):
+        rows = is_uncertain[:, label]
+        match policy:
+            case "ignore":
+                targets[rows, label] = np.nan
+            case "zeros":
+                targets[rows, label] = 0
+            case "ones":
+                targets[rows, label] = 1
+            case "smooth":
+                targets[rows, label] = soft[rows, label]
+            case "drop":
+                keep &= ~rows
+    return targets, keep

@@ -1,0 +1,128 @@
+"""MedMNIST v2 and MedMNIST+, the two-dimensional sets."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.download import download as download_file
+from transfusion_cli.data.medmnist_facts import FACTS, Flag, Size
+from transfusion_cli.data.npz import read_npz
+from transfusion_cli.data.readers import ArrayReader
+from transfusion_cli.data.samples import SPLITS, SampleTable, Split, as_text
+from transfusion_cli.data.suggest import did_you_mean
+from transfusion_cli.errors import UserError
+from transfusion_cli.targets import Target
+
+log = logging.getLogger(__name__)
+
+URL = "https://zenodo.org/records/10519652/files/{name}?download=1"
+DEFAULT_ROOT = "~/.medmnist"
+
+
+class MedMNISTDataModule(MedicalDataModule):
+    """MedMNIST images, 28 to 224 pixels wide: twelve small sets with official splits, one npz file each.
+
+    Yang et al. 2023, doi:10.1038/s41597-022-01721-8. The files tell no patients, so intervals are over images. The
+    official splits are used as they are; ``val_fraction`` and ``split_seed`` have no effect.
+
+    Args:
+        flag: Name of the set.
+        size: Height and width of the images in the file.
+        download: Fetch the file (and compare its checksum) if it is not in ``root``.
+        kwargs: As for ``MedicalDataModule``. ``root`` is the folder with ``pneumoniamnist.npz`` or, for larger images,
+            ``pneumoniamnist_224.npz``; null means ``~/.medmnist``.
+    """
+
+    def __init__(self, flag: Flag = "pneumoniamnist", size: Size = 28, download: bool = False, **kwargs: Any) -> None:
+        if flag not in FACTS:
+            raise UserError(f"no two-dimensional MedMNIST set {flag!r}\n{did_you_mean(flag, FACTS)}")
+        self.flag, self.facts, self.file_size, self.download = flag, FACTS[flag], size, download
+        super().__init__(**kwargs)
+        if self.root is None:
+            self.root = Path(DEFAULT_ROOT).expanduser()
+        self._arrays: dict[Split, np.ndarray] = {}
+
+    @property
+    def default_augmentation(self) -> str:
+        """What suits the images of this set."""
+        return self.facts.augmentation
+
+    @property
+    def target(self) -> Target:
+        """Kind of target of this set."""
+        return self.facts.target
+
+    @property
+    def class_names(self) -> list[str]:
+        """Official classes in the order of the labels."""
+        return self.facts.class_names
+
+    @property
+    def in_chans(self) -> int:
+        """1 or 3, as in the file."""
+        return self.facts.channels
+
+    @property
+    def path(self) -> Path:
+        """The npz file."""
+        assert self.root is not None
+        return self.root / (f"{self.flag}.npz" if self.file_size == 28 else f"{self.flag}_{self.file_size}.npz")
+
+    def prepare_data(self) -> None:
+        """Download the file if asked and absent."""
+        if self.download and not self.path.is_file():
+            download_file(URL.format(name=self.path.name), self.path, self.facts.md5[self.file_size])
+        super().prepare_data()
+
+    def load_samples(self) -> SampleTable:
+        """Read the labels of all splits."""
+        if not self.path.is_file():
+            raise UserError(
+                f"MedMNIST file not found: {self.path}\n"
+                f"Get it from {URL.format(name=self.path.name)} ({self.facts.licence}),\n"
+                "or let transfusion fetch it: --data.download true"
+            )
+        labels = [self._labels(split) for split in SPLITS]
+        counts = tuple(len(part) for part in labels)
+        if counts != self.facts.counts:
+            log.warning("%s holds %s images (train, val, test); published: %s", self.path, counts, self.facts.counts)
+        return SampleTable(
+            ids=as_text(f"{split}_{i:06d}" for split, count in zip(SPLITS, counts, strict=True) for i in range(count)),
+            targets=np.concatenate(labels),
+            split=np.repeat(SPLITS, counts),
+        )
+
+    def make_reader(self, split: Split) -> ArrayReader:
+        """Take images from the file's array, mapped or read once."""
+        if split not in self._arrays:
+            images = read_npz(self.path, f"{split}_images")
+            self._check_images(images, split)
+            self._arrays[split] = images
+        # Validation and test are never thinned out; training comes first.
+        first_row = 0 if split == "train" else int(self.samples.rows(split)[0])
+        return ArrayReader(self._arrays[split], first_row)
+
+    def _labels(self, split: Split) -> np.ndarray:
+        labels = read_npz(self.path, f"{split}_labels")
+        classes, width = len(self.class_names), len(self.class_names) if self.target == "multilabel" else 1
+        highest = 1 if self.target in ("binary", "multilabel") else classes - 1
+        found = labels.max(initial=0)
+        if labels.ndim != 2 or labels.shape[1] != width or found > highest:
+            raise UserError(
+                f"{split}_labels of {self.path} do not fit {self.flag}\n"
+                f"Found shape {labels.shape} and values up to {found}; expected (N, {width}) up to {highest}"
+            )
+        if self.target in ("binary", "multilabel"):
+            return labels.astype(np.float32)
+        return labels[:, 0].astype(np.int64)
+
+    def _check_images(self, images: np.ndarray, split: Split) -> None:
+        expected = (self.file_size,) * 2 + ((3,) if self.in_chans == 3 else ())
+        if images.shape[1:] != expected or images.dtype != np.uint8:
+            raise UserError(
+                f"{split}_images of {self.path} do not fit {self.flag}\n"
+                f"Found {images.dtype} {images.shape}; expected uint8 (N, {', '.join(map(str, expected))})"
+            )

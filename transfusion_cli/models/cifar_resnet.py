@@ -1,0 +1,190 @@
+"""The CIFAR ResNets of He et al. 2016 (section 4.2), registered with timm.
+
+Three stages of width 16, 32 and 64 and parameter-free shortcuts (option A): 0.27 million parameters for
+``cifar_resnet20``. They keep the full resolution in the first stage, which suits images of 28 to 64 pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers import create_classifier
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from torch import Tensor, nn
+
+WIDTHS = (16, 32, 64)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and an identity shortcut: (B, C, H, W) to (B, ``width``, H / stride, W / stride).
+
+    Where the shape changes, the shortcut takes every second pixel and pads the new channels with zeros (option A).
+    """
+
+    def __init__(self, in_width: int, width: int, stride: int, **factory: Any) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_width, width, 3, stride, 1, bias=False, **factory)
+        self.bn1 = nn.BatchNorm2d(width, **factory)
+        self.act1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False, **factory)
+        self.bn2 = nn.BatchNorm2d(width, **factory)
+        self.act2 = nn.ReLU(inplace=True)
+        self.stride = stride
+        self.new_channels = width - in_width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Residual branch plus shortcut."""
+        shortcut = x
+        if self.stride > 1 or self.new_channels:
+            half = self.new_channels // 2
+            shortcut = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.new_channels - half))
+        x = self.act1(self.bn1(self.conv1(x)))
+        return self.act2(self.bn2(self.conv2(x)) + shortcut)
+
+
+class CifarResNet(nn.Module):
+    """CIFAR-style ResNet with timm's model interface.
+
+    Args:
+        blocks: Residual blocks per stage; the depth is ``6 * blocks + 2``.
+        num_classes: Outputs of the classifier ``fc``; 0 leaves it out.
+        in_chans: Input channels.
+        global_pool: timm pooling type; ``""`` keeps the feature map.
+        drop_rate: Dropout before the classifier.
+        **factory: ``device`` and ``dtype`` of the tensors.
+    """
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+
+    def __init__(
+        self,
+        blocks: int,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+        **factory: Any,
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.in_chans, self.drop_rate = num_classes, in_chans, drop_rate
+        self.conv1 = nn.Conv2d(in_chans, WIDTHS[0], 3, 1, 1, bias=False, **factory)
+        self.bn1 = nn.BatchNorm2d(WIDTHS[0], **factory)
+        self.act1 = nn.ReLU(inplace=True)
+        self.feature_info = []
+        in_width = WIDTHS[0]
+        for stage, width in enumerate(WIDTHS):
+            strides = [2 if stage else 1] + [1] * (blocks - 1)
+            layers = [
+                BasicBlock(width if i else in_width, width, stride, **factory) for i, stride in enumerate(strides)
+            ]
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
+            self.feature_info.append({"num_chs": width, "reduction": 2**stage, "module": f"layer{stage + 1}"})
+            in_width = width
+        self.num_features = self.head_hidden_size = WIDTHS[-1]
+        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, global_pool, **factory)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    @torch.jit.ignore
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Patterns that put parameters into stem, blocks (or stages) and head, as timm's layer decay needs them."""
+        return {"stem": r"^(?:conv1|bn1)\.", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
+
+    @torch.jit.ignore
+    def get_classifier(self, name_only: bool = False) -> str | nn.Module:
+        """The classifier, or its name."""
+        return "fc" if name_only else self.fc
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh one (and the pooling, where given)."""
+        self.num_classes = num_classes
+        pool = self.global_pool.pool_type if global_pool is None else global_pool
+        factory: dict[str, Any] = {"device": self.conv1.weight.device, "dtype": self.conv1.weight.dtype}
+        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, pool, **factory)
+        for fresh in (self.global_pool, self.fc):
+            fresh.train(self.training)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to the last feature map (B, 64, H / 4, W / 4), rounded up."""
+        x = self.act1(self.bn1(self.conv1(x)))
+        return self.layer3(self.layer2(self.layer1(x)))
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Feature map to logits (B, K), or to the pooled features (B, 64)."""
+        x = F.dropout(self.global_pool(x), self.drop_rate, self.training)
+        return x if pre_logits else self.fc(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to logits (B, K)."""
+        return self.forward_head(self.forward_features(x))
+
+
+def checkpoint_filter_fn(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Rename the head ``linear`` of the widespread CIFAR checkpoints to ``fc``."""
+    return {f"fc{name[6:]}" if name.startswith("linear.") else name: tensor for name, tensor in state_dict.items()}
+
+
+default_cfgs = generate_default_cfgs(
+    {
+        f"cifar_resnet{depth}.untrained": {
+            "num_classes": 10,
+            "input_size": (3, 32, 32),
+            "pool_size": (8, 8),
+            "crop_pct": 1.0,
+            "interpolation": "bilinear",
+            "mean": (0.485, 0.456, 0.406),
+            "std": (0.229, 0.224, 0.225),
+            "first_conv": "conv1",
+            "classifier": "fc",
+        }
+        for depth in (20, 32, 44, 56, 110)
+    }
+)
+
+
+def _create(name: str, pretrained: bool, **kwargs: Any) -> CifarResNet:
+    depth = int(name.removeprefix("cifar_resnet"))
+    return build_model_with_cfg(
+        CifarResNet,
+        name,
+        pretrained,
+        blocks=(depth - 2) // 6,
+        pretrained_filter_fn=checkpoint_filter_fn,
+        feature_cfg={"out_indices": (0, 1, 2)},
+        **kwargs,
+    )
+
+
+@register_model
+def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
+    """ResNet-20 for CIFAR-sized images, 0.27 million parameters."""
+    return _create("cifar_resnet20", pretrained, **kwargs)
+
+
+@register_model
+def cifar_resnet32(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
+    """ResNet-32 for CIFAR-sized images, 0.46 million parameters."""
+    return _create("cifar_resnet32", pretrained, **kwargs)
+
+
+@register_model
+def cifar_resnet44(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
+    """ResNet-44 for CIFAR-sized images, 0.66 million parameters."""
+    return _create("cifar_resnet44", pretrained, **kwargs)
+
+
+@register_model
+def cifar_resnet56(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
+    """ResNet-56 for CIFAR-sized images, 0.85 million parameters."""
+    return _create("cifar_resnet56", pretrained, **kwargs)
+
+
+@register_model
+def cifar_resnet110(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
+    """ResNet-110 for CIFAR-sized images, 1.73 million parameters."""
+    return _create("cifar_resnet110", pretrained, **kwargs)

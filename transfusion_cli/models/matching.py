@@ -1,0 +1,120 @@
+"""Fitting the tensors of a foreign file to a network: prefixes, names, input channels, head."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from timm.models import adapt_input_conv, get_model_traits, model_entrypoint
+from torch import Tensor, nn
+
+from transfusion_cli.models.facts import head_names, in_head
+
+Tensors = dict[str, Tensor]
+
+PREFIXES = (
+    *("module.", "_orig_mod.", "model.", "network.", "backbone.", "encoder.", "net.", "base_model.", "trunk.", "body."),
+    *("encoder_q.", "online_encoder.", "student.", "teacher.", "visual."),
+)
+"""What wrappers, trainers and self-supervised methods put before a backbone's names; any number of them, nested."""
+
+FILTERS = ("checkpoint_filter_fn", "_filter_torchvision_pretrained", "_filter_fn")
+"""What timm's model families call the function that renames foreign checkpoints to their own names."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """The outcome of :func:`match`; ``tensors`` are ready for ``load_state_dict(strict=False)``."""
+
+    tensors: Tensors
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    shape_mismatch: tuple[str, ...]
+    head: tuple[str, ...]
+    adapted: tuple[str, ...]
+
+
+def match(network: nn.Module, architecture: str, source: Tensors) -> Match:
+    """Find the reading of ``source`` under which most of its tensors fit the network, and what does not fit.
+
+    The head is left out whatever its shape: a transferred network starts with a fresh one.
+    """
+    rename = _family_filter(network, architecture)
+    matches = (
+        _compare(network, reading, outside)
+        for stripped, outside in _strip(source)
+        for reading in _named(network, stripped, rename)
+    )
+    return max(matches, key=lambda match: len(match.tensors))
+
+
+def _strip(tensors: Tensors, outside: tuple[str, ...] = ()) -> Iterator[tuple[Tensors, tuple[str, ...]]]:
+    """The tensors as they are, then below every known prefix, recursively; and the names outside that prefix."""
+    yield tensors, outside
+    for prefix in PREFIXES:
+        below = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if below:
+            yield from _strip(below, (*outside, *(name for name in tensors if not name.startswith(prefix))))
+
+
+def _named(network: nn.Module, tensors: Tensors, rename: Callable[[Tensors], Tensors] | None) -> Iterator[Tensors]:
+    if rename is not None:
+        # a filter that meets names or shapes of another family fails: then there is no such reading
+        with suppress(AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+            yield rename(dict(tensors))
+    yield tensors
+    children = [name for name, _ in network.named_children()]
+    positions = {name: name.partition(".") for name in tensors}
+    if all(first.isdecimal() and int(first) < len(children) for first, _, _ in positions.values()):
+        # nn.Sequential(*network.children()), a common way to cut off a head, numbers the children
+        yield {f"{children[int(first)]}.{rest}": tensors[name] for name, (first, _, rest) in positions.items()}
+
+
+def _family_filter(network: nn.Module, architecture: str) -> Callable[[Tensors], Tensors] | None:
+    module = sys.modules[model_entrypoint(architecture).__module__]
+    function = next((getattr(module, name) for name in FILTERS if hasattr(module, name)), None)
+    if function is None:
+        return None
+    takes_model = len(inspect.signature(function).parameters) > 1
+    return lambda tensors: function(tensors, network) if takes_model else function(tensors)
+
+
+def _compare(network: nn.Module, source: Tensors, outside: tuple[str, ...]) -> Match:
+    target, heads = network.state_dict(), head_names(network)
+    source, adapted = _adapt_input(network, source)
+    head = tuple(name for name in source if in_head(name, heads))
+    body = {name: tensor for name, tensor in source.items() if name not in head}
+    fitting = {name: value for name, value in body.items() if name in target and value.shape == target[name].shape}
+    return Match(
+        tensors=fitting,
+        # old files lack the count of batches, which carries nothing that was learnt
+        missing=tuple(n for n in target if n not in body and not in_head(n, heads) and "num_batches_tracked" not in n),
+        unexpected=(*(name for name in body if name not in target), *outside),
+        shape_mismatch=tuple(
+            f"{name} {tuple(body[name].shape)} is not {tuple(target[name].shape)}"
+            for name in body
+            if name in target and name not in fitting
+        ),
+        head=head,
+        adapted=adapted,
+    )
+
+
+def _adapt_input(network: nn.Module, source: Tensors) -> tuple[Tensors, tuple[str, ...]]:
+    """Convert the first convolution to the network's input channels by timm's rule (sum for one, else repeat)."""
+    traits, adapted = get_model_traits(network), {}
+    first = traits.get("first_conv") or ()
+    for name in (first,) if isinstance(first, str) else first:
+        weight, target = source.get(f"{name}.weight"), network.state_dict().get(f"{name}.weight")
+        if weight is None or target is None or weight.ndim != 4 or weight.shape[1] == target.shape[1]:
+            continue
+        # stems may see several copies of each channel (space to depth), hence the ratio
+        channels = weight.shape[1] * traits["in_chans"] // target.shape[1]
+        try:
+            adapted[f"{name}.weight"] = adapt_input_conv(traits["in_chans"], weight, base_chans=channels)
+        except (NotImplementedError, ValueError):
+            continue  # stays a shape mismatch
+    return source | adapted, tuple(adapted)

@@ -1,0 +1,160 @@
+"""Networks by timm name, with weights from the hub, from a file or at random."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import huggingface_hub
+import timm
+from timm.models import get_model_traits, get_pretrained_cfg, is_model, split_model_name_tag
+from torch import nn
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.models import cifar_resnet as cifar_resnet  # registers our backbones
+from transfusion_cli.models.facts import head_names, in_head, pretrained_config
+from transfusion_cli.models.matching import Match, match
+from transfusion_cli.models.state_hash import state_hash
+from transfusion_cli.models.weights_file import WeightsFile, read_weights
+from transfusion_cli.models.weights_report import WeightsReport
+
+logger = logging.getLogger(__name__)
+
+
+def build_network(
+    name: str,
+    *,
+    num_outputs: int,
+    in_chans: int = 3,
+    pretrained: bool | str | Path = True,
+    drop_rate: float = 0.0,
+    image_size: int | None = None,
+    **kwargs: Any,
+) -> tuple[nn.Module, WeightsReport]:
+    """Build a timm network with a fresh head and load its weights.
+
+    Args:
+        name: timm name, with or without a tag: ``resnet50``, ``resnet50.a1_in1k``, ``cifar_resnet20``,
+            ``hf-hub:owner/model``, ``local-dir:folder``.
+        num_outputs: Logits of the head; 0 gives pooled features.
+        in_chans: Input channels; the first convolution of the weights is adapted to them.
+        pretrained: Published weights (True), none (False), or a file. The source's classifier is never loaded.
+        drop_rate: Dropout before the head.
+        image_size: Side of the input in pixels, for the architectures that fix it (position embeddings are resized).
+        **kwargs: Passed on to ``timm.create_model``.
+
+    Raises:
+        UserError: Unknown name, no such weights, no network, or a file that does not fit.
+    """
+    _check_name(name)
+    weights = None if isinstance(pretrained, bool) else read_weights(pretrained)  # before the work of building
+    options = {"num_classes": num_outputs, "in_chans": in_chans, **kwargs}
+    if drop_rate:
+        options["drop_rate"] = drop_rate
+    config = None if ":" in name else get_pretrained_cfg(name)
+    if image_size and config and config.fixed_input_size:
+        options.setdefault("img_size", image_size)
+    if pretrained is True:
+        _check_published(name)
+    try:
+        network = timm.create_model(name, pretrained=pretrained is True, **options)
+    except OSError as error:  # what the hub client and urllib raise for every failure of the network
+        raise _offline(name) from error
+    if weights is not None:
+        report = _load(network, weights, str(pretrained))
+        (logger.info if report.complete else logger.warning)(report.summary())
+    elif pretrained:
+        report = _report_published(network, f"timm:{name}")
+    else:
+        report = WeightsReport(pretrained_config(network)["architecture"], "random")
+    return network, report
+
+
+def _check_name(name: str) -> None:
+    architecture, tag = split_model_name_tag(name)
+    if ":" in name:
+        if not name.startswith(("hf-hub:", "local-dir:")):
+            raise UserError(f"Unknown source in {name!r}\nKnown are hf-hub:owner/model and local-dir:folder")
+    elif not is_model(architecture):
+        near = get_close_matches(architecture, timm.list_models(), n=3)
+        hint = f"Did you mean {', '.join(near)}?" if near else "See them all: transfusion list backbones"
+        raise UserError(f"Unknown backbone {name!r}\n{hint}")
+    elif tag and name not in (known := timm.list_models(f"{architecture}.*", pretrained=True)):
+        near = get_close_matches(name, known, n=3) or known[:3]
+        hint = f"Did you mean {', '.join(near)}?" if near else f"It has none; name it {architecture}"
+        raise UserError(f"The backbone {architecture} has no weights tagged {tag!r}\n{hint}")
+
+
+def _check_published(name: str) -> None:
+    if ":" in name:
+        return
+    config = get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        raise UserError(f"There are no published weights for {name}\nGive pretrained: a path to a file, or false")
+    if config.hf_hub_id and _hub_is_out_of_reach(config.hf_hub_id):
+        raise _offline(name)
+
+
+def _offline(name: str) -> UserError:
+    return UserError(
+        f"No network for pretrained: true (the weights of {name} are fetched once, then kept)\n"
+        "Give pretrained: a path to a downloaded file, or false for random weights"
+    )
+
+
+def _hub_is_out_of_reach(repository: str) -> bool:
+    """Fail at once where the hub client would retry for most of a minute: no such host, no proxy, nothing kept."""
+    if getproxies():
+        return False
+    try:
+        socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, 443)
+    except socket.gaierror:
+        files = ("model.safetensors", "pytorch_model.bin")
+        return not any(isinstance(huggingface_hub.try_to_load_from_cache(repository, file), str) for file in files)
+    return False
+
+
+def _load(network: nn.Module, weights: WeightsFile, file: str) -> WeightsReport:
+    config = pretrained_config(network)
+    config.update(weights.facts)
+    name = config["architecture"]
+    fit = match(network, name, weights.tensors)
+    target, body = list(network.state_dict()), len(fit.tensors) + len(fit.missing) + len(fit.shape_mismatch)
+    if not fit.tensors:
+        raise UserError(
+            f"Nothing in the weights file fits {name}: {file}\n"
+            f"The file has {', '.join(list(weights.tensors)[:3])}; the network has {', '.join(target[:3])}\n"
+            "Give the backbone that the file was made with"
+        )
+    if 2 * len(fit.tensors) < body:
+        example = (*fit.shape_mismatch, *(f"{missing} is not in the file" for missing in fit.missing))[0]
+        raise UserError(
+            f"Only {len(fit.tensors)} of the {body} tensors of {name} are in the weights file: {file}\n"
+            f"For example, {example}\nGive the backbone that the file was made with"
+        )
+    network.load_state_dict(fit.tensors, strict=False)
+    return _report(network, file, tuple(fit.tensors), fit)
+
+
+def _report_published(network: Any, source: str) -> WeightsReport:
+    """All but the head is loaded, or timm would have raised; a head that fitted by chance is made fresh again."""
+    heads, config, traits = head_names(network), pretrained_config(network), get_model_traits(network)
+    if heads and network.num_classes == config["num_classes"]:
+        network.reset_classifier(network.num_classes)
+    first = traits.get("first_conv") or ()
+    adapted = traits["in_chans"] != config["input_size"][0]
+    names = (first,) if isinstance(first, str) else tuple(first)
+    fit = Match({}, (), (), (), (), tuple(f"{name}.weight" for name in names) if adapted else ())
+    return _report(network, source, tuple(x for x in network.state_dict() if not in_head(x, heads)), fit)
+
+
+def _report(network: nn.Module, source: str, matched: tuple[str, ...], fit: Match) -> WeightsReport:
+    state = network.state_dict()
+    digest = state_hash({name: state[name] for name in matched})
+    rest = (fit.missing, fit.unexpected, fit.shape_mismatch, fit.head, fit.adapted)
+    return WeightsReport(pretrained_config(network)["architecture"], source, digest, matched, *rest)

@@ -1,0 +1,102 @@
+"""Reading weight files without running code from them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from transfusion_cli.errors import UserError
+
+CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "network", "weights", "params")
+"""Where training scripts keep the state dict in their checkpoints; averaged weights first."""
+
+FACTS = ("mean", "std", "input_size")
+"""What the metadata of a safetensors file may say about its weights, as JSON lists."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """The tensors of a file and the :data:`FACTS` it states."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+def read_weights(path: str | Path) -> WeightsFile:
+    """Read a ``.safetensors`` file or any PyTorch checkpoint (``.pth``, ``.pt``, ``.th``, ``.bin``, ``.ckpt``).
+
+    Raises:
+        UserError: The file is missing, damaged, holds pickled code or holds no tensors.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"There is no weights file at {path}\nGive pretrained: a path to a file, true or false")
+    weights = _read_safetensors(path) if path.suffix == ".safetensors" else WeightsFile(_find_tensors(_load(path)))
+    if not weights.tensors:
+        raise UserError(f"No tensors found in the weights file\n{path}\nSave model.state_dict() and nothing else")
+    return weights
+
+
+def _read_safetensors(path: Path) -> WeightsFile:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+    return WeightsFile(tensors, {key: _numbers(path, key, metadata[key]) for key in FACTS if key in metadata})
+
+
+def _numbers(path: Path, key: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(value + 0 for value in json.loads(text))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise UserError(f"The weights file's metadata {key} is no JSON list of numbers: {text[:80]}\n{path}") from error
+
+
+def _load(path: Path) -> Any:
+    try:
+        # timm's own training checkpoints hold their arguments as a Namespace, which is plain data.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" in str(error) or ("operand" in str(error) and path.read_bytes()[:1] == pickle.PROTO):
+            raise UserError(
+                f"The weights file holds pickled code, which is refused because loading would run it{_culprits(path)}"
+                f"\n{path}\nSave the weights alone: torch.save(model.state_dict(), path), or as .safetensors"
+            ) from error
+        raise _damaged(path, ValueError("not in PyTorch's format")) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _culprits(path: Path) -> str:
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except (RuntimeError, ValueError, pickle.UnpicklingError):  # files older than PyTorch 1.6 cannot be listed
+        return ""
+    return f": {', '.join(sorted(names)[:3])}" if names else ""
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    return UserError(f"The weights file cannot be read; is it complete? ({reason})\n{path}\nCopy or download it again")
+
+
+def _find_tensors(checkpoint: Any) -> dict[str, Tensor]:
+    """The state dict in a checkpoint: under one of the usual names, or the mapping itself."""
+    if not isinstance(checkpoint, Mapping):
+        return {}
+    for key in CONTAINERS:
+        if isinstance(checkpoint.get(key), Mapping) and (tensors := _find_tensors(checkpoint[key])):
+            return tensors
+    return {str(name): value for name, value in checkpoint.items() if isinstance(value, Tensor)}

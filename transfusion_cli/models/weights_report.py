@@ -1,0 +1,60 @@
+"""What a network started from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """Which tensors of a network came from its weights and which did not. The head is always fresh.
+
+    Attributes:
+        architecture: timm name of the network.
+        source: File, published weights (``timm/resnet18.a1_in1k``) or ``random``.
+        sha256: :func:`~transfusion_cli.models.state_hash.state_hash` of the matched tensors as loaded; ``""`` if none.
+        matched: Names of the network's tensors (parameters and buffers) that were loaded.
+        missing: Names outside the head that the weights lack; they keep their random start.
+        unexpected: Names in the weights that the network lacks.
+        shape_mismatch: The same name with another shape, as ``"name (64, 3, 7, 7) is not (64, 3, 3, 3)"``.
+        head: Names of the source's own classifier, left out.
+        adapted: Names of first convolutions converted to another number of input channels.
+    """
+
+    architecture: str
+    source: str
+    sha256: str = ""
+    matched: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    shape_mismatch: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    adapted: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tensor outside the head was loaded."""
+        return bool(self.matched) and not self.missing and not self.shape_mismatch
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    def summary(self) -> str:
+        """A few lines for the console."""
+        if not self.matched:
+            return f"{self.architecture}: random weights"
+        total = len(self.matched) + len(self.missing) + len(self.shape_mismatch)
+        lines = [f"{self.architecture}: {len(self.matched)} of {total} tensors from {self.source}, head fresh"]
+        for what, names in (
+            ("adapted to the input channels", self.adapted),
+            ("not in the weights, random", self.missing),
+            ("another shape, random", self.shape_mismatch),
+            ("in the weights only, ignored", self.unexpected),
+            ("classifier of the weights, left out", self.head),
+        ):
+            if names:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                lines.append(f"  {what}: {', '.join(names[:3])}{more}")
+        return "\n".join(lines)
