@@ -121,7 +121,7 @@ class CheXpertDataModule(MedicalDataModule):
         train, test = self._read("train"), self._read("test")
         paths, patients, targets, uncertain = (np.concatenate(pair) for pair in zip(train, test, strict=True))
         split = np.repeat(["train", "test"], [len(train[0]), len(test[0])]).astype("<U5")
-        table = SampleTable(as_text(paths), targets, split, as_text(patients), as_text(paths))
+        table = SampleTable(paths, targets, split, patients, paths)
         self.hold_out_patients(table, self.val_fraction, "val")
         # A policy is a guess: good enough to learn from, not to be measured against.
         table.targets[uncertain & (table.split != "train")[:, None]] = np.nan
