@@ -68,7 +68,7 @@ def confusion_figure(target: Target, class_names: Sequence[str], probabilities: 
     small = len(columns) <= 16
     figure = _figure(min(9.0, 3.2 + 0.6 * len(columns)), min(9.0, 1.8 + 0.38 * len(rows)))
     axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     figure.colorbar(image, label="Share of the true class").outline.set_visible(False)
     _ticks(axes.xaxis, columns, rotation=0 if sum(map(len, columns)) < 20 else 40 if small else 90)
     _ticks(axes.yaxis, rows)
@@ -123,9 +123,9 @@ def image_grid(images: Tensor, targets: Tensor, target: Target, class_names: Seq
         axes = figure.add_subplot(rows, columns, position)
         pixels = image / 255 if image.dtype == torch.uint8 else image.float().clamp(0, 1)
         if len(pixels) == 3:
-            axes.imshow(pixels.permute(1, 2, 0))
+            axes.imshow(pixels.permute(1, 2, 0).numpy())
         else:
-            axes.imshow(pixels[0], cmap="gray", vmin=0, vmax=1)
+            axes.imshow(pixels[0].numpy(), cmap="gray", vmin=0, vmax=1)
         axes.set_title(_short(_label(answer, target, class_names), 28), fontsize=FONT - 1)
         axes.set_axis_off()
     return figure

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+from support.predicted import predicted
+from torchmetrics.functional.classification import multilabel_auroc
+
+from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.probabilities import decisions
+from transfusion_cli.targets import TARGETS
+
+NAN = float("nan")
+
+
+def test_binary_agrees_with_sklearn() -> None:
+    data = predicted("binary")
+    ours = classification_metrics(*data.arguments)
+    known = ~np.isnan(data.targets[:, 0].numpy())
+    truth, score = data.targets[known, 0].numpy(), data.probabilities[known, 0].numpy()
+    chosen = score > 0.5
+    assert ours == pytest.approx(
+        {
+            "auroc": sk.roc_auc_score(truth, score),
+            "average_precision": sk.average_precision_score(truth, score),
+            "accuracy": sk.accuracy_score(truth, chosen),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, chosen),
+            "f1": sk.f1_score(truth, chosen),
+            "sensitivity": sk.recall_score(truth, chosen),
+            "specificity": sk.recall_score(truth, chosen, pos_label=0),
+        },
+        abs=1e-6,
+    )
+
+
+def test_multilabel_agrees_with_sklearn_label_by_label() -> None:
+    data = predicted("multilabel")
+    ours = classification_metrics(*data.arguments)
+    by_label: dict[str, list[float]] = {}
+    for label in range(4):
+        known = ~torch.isnan(data.targets[:, label])
+        truth, score = data.targets[known, label].numpy(), data.probabilities[known, label].numpy()
+        for name, value in {
+            "auroc": sk.roc_auc_score(truth, score),
+            "average_precision": sk.average_precision_score(truth, score),
+            "accuracy": sk.accuracy_score(truth, score > 0.5),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, score > 0.5),
+            "f1": sk.f1_score(truth, score > 0.5),
+        }.items():
+            by_label.setdefault(name, []).append(value)
+    expected = {name: np.mean(values) for name, values in by_label.items()}
+    for name in ("auroc", "average_precision"):
+        expected |= {f"{name}/class {label}": by_label[name][label] for label in range(4)}
+    assert ours == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("target", ["multiclass", "ordinal"])
+def test_classes_agree_with_sklearn(target) -> None:
+    data = predicted(target)
+    ours = classification_metrics(*data.arguments)
+    known = data.targets >= 0
+    truth, scores = data.targets[known].numpy(), data.probabilities[known].numpy()
+    chosen = decisions(target, data.probabilities)[known].numpy()
+    areas = sk.roc_auc_score(truth, scores, multi_class="ovr", average=None)
+    precisions = sk.average_precision_score(np.eye(4)[truth], scores, average=None)
+    expected = {
+        "auroc": areas.mean(),
+        "average_precision": precisions.mean(),
+        "accuracy": sk.accuracy_score(truth, chosen),
+        "balanced_accuracy": sk.balanced_accuracy_score(truth, chosen),
+        "f1": sk.f1_score(truth, chosen, average="macro"),
+    }
+    expected |= {f"auroc/class {k}": areas[k] for k in range(4)}
+    expected |= {f"average_precision/class {k}": precisions[k] for k in range(4)}
+    if target == "ordinal":
+        expected["kappa"] = sk.cohen_kappa_score(truth, chosen, weights="quadratic")
+    assert ours == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_labels_without_positives_negatives_or_knowledge_are_undefined_and_out_of_the_mean() -> None:
+    targets = torch.tensor([[0, 0, 1, NAN], [1, 0, 1, NAN], [1, 0, NAN, NAN], [0, NAN, 1, NAN]])
+    scores = torch.tensor([[0.1, 0.6, 0.9, 0.3], [0.8, 0.1, 0.9, 0.3], [0.9, 0.1, 0.9, 0.3], [0.2, 0.1, 0.9, 0.3]])
+    ours = classification_metrics("multilabel", ["a", "no positive", "no negative", "unknown"], scores, targets)
+    for metric in ("auroc", "average_precision"):
+        assert ours[metric] == ours[f"{metric}/a"] == 1
+        assert all(math.isnan(ours[f"{metric}/{name}"]) for name in ("no positive", "no negative", "unknown"))
+    assert ours["accuracy"] == pytest.approx((1 + 2 / 3 + 1) / 3)
+    assert ours["balanced_accuracy"] == 1
+    assert ours["f1"] == 1  # of "a" and "no negative"; never 0 for want of positives
+
+
+def test_the_library_would_have_said_zero() -> None:
+    """Why undefined classes are taken out beforehand: a perfect classifier, one label without positives."""
+    with pytest.warns(UserWarning, match="No positive samples"):
+        area = multilabel_auroc(torch.tensor([[0.1, 0.2], [0.9, 0.3]]), torch.tensor([[0, 0], [1, 0]]), num_labels=2)
+    assert area == 0.5
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_known_is_all_undefined(target) -> None:
+    data = predicted(target, samples=20, unknown=1.1)
+    assert all(math.isnan(value) for value in classification_metrics(*data.arguments).values())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_samples_is_all_undefined(target) -> None:
+    _, names, probabilities, targets = predicted(target).arguments
+    metrics = classification_metrics(target, names, probabilities[:0], targets[:0])
+    assert metrics and all(math.isnan(value) for value in metrics.values())
+
+
+def test_absent_class_leaves_the_others_defined() -> None:
+    targets = torch.tensor([0, 0, 1, 1])
+    scores = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.2, 0.5], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1]])
+    ours = classification_metrics("multiclass", ["a", "b", "absent"], scores, targets)
+    assert math.isnan(ours["auroc/absent"]) and ours["auroc"] == 1
+    assert ours["balanced_accuracy"] == 0.75
+    assert ours["f1"] == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_soft_labels_are_not_known() -> None:
+    hard = classification_metrics("binary", ["n", "p"], torch.tensor([[0.2], [0.7]]), torch.tensor([[0.0], [1.0]]))
+    soft = classification_metrics(
+        "binary", ["n", "p"], torch.tensor([[0.2], [0.7], [0.1]]), torch.tensor([[0.0], [1.0], [0.7]])
+    )
+    assert hard == soft
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_network_that_diverged_has_no_metrics(target) -> None:
+    data = predicted(target)
+    data.probabilities[3, 0] = NAN
+    assert all(math.isnan(value) for value in classification_metrics(*data.arguments).values())
+
+
+def test_perfect_is_exactly_one() -> None:
+    for seed in range(20):
+        score = torch.rand(997, 1, generator=torch.Generator().manual_seed(seed))
+        assert classification_metrics("binary", ["n", "p"], score, (score > 0.3).float())["auroc"] == 1
+
+
+@pytest.mark.parametrize(("target", "shape"), [("binary", (5,)), ("multilabel", (5, 2)), ("multiclass", (5, 1))])
+def test_shapes_at_odds(target, shape) -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        classification_metrics(
+            target, ["a", "b", "c"][: 2 if target == "binary" else 3], torch.rand(5, 3), torch.zeros(shape)
+        )
