@@ -1,5 +1,6 @@
 """LightningCLI, bent to this program's habits."""
 
+import logging
 import os
 import random
 import sys
@@ -25,6 +26,8 @@ from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
 from transfusion_cli.tasks.trainer import Trainer
 
+log = logging.getLogger(__name__)
+
 CHECKPOINT = {
     "monitor": "val/auroc",
     "mode": "max",
@@ -45,8 +48,11 @@ LINKED = {
 
 
 def seed(value: int | str | bool) -> int:
-    """A seed; ``true`` draws one, which the run then records."""
-    return random.SystemRandom().randrange(2**32) if value in (True, "true", "True") else int(value)
+    """A seed; ``true`` draws one, which the run then records and its other processes inherit."""
+    if value not in (True, "true", "True"):
+        return int(value)
+    inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
+    return int(inherited or random.SystemRandom().randrange(2**32))
 
 
 class TransfusionCLI(LightningCLI):
@@ -84,7 +90,7 @@ class TransfusionCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """A parser whose ``--config`` knows ``extends`` and the shipped configs."""
-        parser = self.parser_class(allow_abbrev=False, **kwargs)
+        parser = Parser(allow_abbrev=False, **kwargs)
         parser.sources = self.sources
         parser.add_argument("-c", "--config", action=ConfigFile, help="A YAML file, or the name of a shipped config.")
         return parser
@@ -143,11 +149,12 @@ class TransfusionCLI(LightningCLI):
 
     def saved_config(self) -> str:
         """The whole resolved configuration as YAML, which any verb reads again."""
-        return self._parser(self.config.subcommand).dump(Namespace({**vars(self.own), "ckpt_path": None}), skip_unset=False)
+        fresh = Namespace({**vars(self.own), "ckpt_path": None})  # what it resumed from is no part of what it is
+        return self._parser(self.config.subcommand).dump(fresh, skip_unset=False)
 
     # --- running --------------------------------------------------------------------------------------------
 
-    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
         if self.records and not config["fast_dev_run"]:
             own = self.own
             self.folder = RunFolder.holding(own.ckpt_path) or RunFolder.create(own.name, Path(own.root))
@@ -159,7 +166,19 @@ class TransfusionCLI(LightningCLI):
         try:
             return super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
         except (MisconfigurationException, TypeError, ValueError) as error:
+            if self.folder is not None:
+                recording.discard_if_empty(self.folder)
             raise UserError("\n".join(str(error).splitlines()[:3])) from error
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand != "fit" and self.own.ckpt_path is None:
+            log.warning("No --ckpt_path: the weights are evaluated as they are before any training.")
+        try:
+            super()._run_subcommand(subcommand)
+        except BaseException:
+            if self.folder is not None:
+                recording.discard_if_empty(self.folder)
+            raise
 
     def after_fit(self) -> None:
         """Test the best checkpoint where the config asks for it."""

@@ -1,21 +1,23 @@
 """``transfusion completion``: a few kilobytes of script for the shell, written without importing what they complete."""
 
+from collections.abc import Iterable
+
 from transfusion_cli.cli.listing import LISTS, datasets, strategies
 from transfusion_cli.cli.main import VERBS
 from transfusion_cli.cli.shipped import shipped_configs
 from transfusion_cli.cli.suggest import did_you_mean
 from transfusion_cli.errors import UserError
 
-FLAGS = (
-    "--config --print_config --help --name --root --seed_everything --test_after_fit --ckpt_path "
-    "--data --data.root --data.batch_size --data.num_workers --data.image_size --data.train_fraction --data.train_size "
-    "--data.balanced --data.verify --model --model.backbone --model.pretrained --model.transfer --model.optimizer "
-    "--model.optimizer.lr --model.lr_scheduler --model.dropout --model.class_weights --model.label_smoothing "
-    "--checkpoint.monitor --checkpoint.mode --early_stopping "
-    "--trainer.max_epochs --trainer.accelerator --trainer.devices --trainer.strategy --trainer.precision "
-    "--trainer.num_nodes --trainer.limit_train_batches --trainer.fast_dev_run"
-).split()
+KEYS = {
+    "": "config print_config help name root seed_everything test_after_fit ckpt_path data model early_stopping",
+    "data.": "root batch_size num_workers image_size augmentation train_fraction train_size balanced verify",
+    "model.": "backbone pretrained transfer optimizer lr_scheduler dropout class_weights label_smoothing focal_gamma",
+    "checkpoint.": "monitor mode",
+    "trainer.": "max_epochs accelerator devices strategy precision num_nodes limit_train_batches fast_dev_run",
+}
 """The keys met most; all of them would be megabytes."""
+
+FLAGS = [f"--{section}{key}" for section, keys in KEYS.items() for key in keys.split()]
 
 SHELLS = {
     "bash": """\
@@ -110,7 +112,7 @@ def run(verb: str, args: list[str]) -> None:
 
 def script(shell: str) -> str:
     """The completion script of one shell."""
-    words = {
+    words: dict[str, Iterable[str]] = {
         "VERBS": VERBS,
         "LISTS": LISTS,
         "SHELLS": SHELLS,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import ActionConfigFile
 
 from transfusion_cli.cli.parser import Parser
 from transfusion_cli.cli.shipped import find_config
@@ -23,7 +23,7 @@ class ConfigFile(ActionConfigFile):
     file may be that of a config shipped with the package.
     """
 
-    def __call__(self, parser: Parser, cfg: Namespace, values: str, option_string: str | None = None) -> None:
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """Read one ``--config`` value into ``cfg``."""
         if values.lstrip().startswith("{"):  # a config given inline
             super().__call__(parser, cfg, values, option_string)

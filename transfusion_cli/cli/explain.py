@@ -59,7 +59,7 @@ def unknown_key(key: str, sources: Sources, classes: dict[str, set[str]], keys: 
 def unknown_class(name: str, sources: Sources, classes: dict[str, set[str]]) -> str:
     """A class that was not found under its short name."""
     name = name.strip("'\"{}[],")
-    otherwise = f"A class of your own goes by its module: my_module.{name}. Others: transfusion list strategies, datasets"
+    otherwise = f"A class of your own goes by its module (my_module.{name}); for others see transfusion list"
     return f"Unknown class {name!r}{sources.locate(name)}.\n{did_you_mean(name, classes, otherwise)}"
 
 

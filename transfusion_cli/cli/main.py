@@ -42,7 +42,7 @@ keys met most (any key of the config is a flag, and flags win)
   --model.pretrained WHAT   true, false or a file of weights
   --model.transfer NAME     the strategy; see transfusion list strategies
   --trainer.max_epochs N    how long
-  --ckpt_path FILE          a checkpoint to go on from or to evaluate; its run's config is used unless --config says else
+  --ckpt_path FILE          a checkpoint to go on from or to evaluate; without --config, its run's config is used
   --print_config            print the whole config and stop
 
 examples

@@ -1,5 +1,6 @@
 """What watches a run and writes it down."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from lightning.pytorch import Callback
@@ -45,3 +46,13 @@ def settle(callbacks: list[Callback], folder: Path) -> None:
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             callback.dirpath = str(folder)
+
+
+def discard_if_empty(folder: RunFolder) -> None:
+    """Take back the folder of a run that ended before it began."""
+    home, latest = folder.path.parent, folder.path.parent / "latest"
+    with suppress(OSError):  # it, or the one above, holds something
+        folder.path.rmdir()
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink()
+        home.rmdir()

@@ -17,7 +17,7 @@ def with_checkpoint(flags: list[str]) -> list[str]:
         UserError: when there is no such checkpoint.
     """
     ckpt_path = value_of(flags, "--ckpt_path")
-    if ckpt_path in (None, "null", "best", "last"):
+    if ckpt_path in (None, "null"):
         return flags
     path = Path(ckpt_path).expanduser()
     if not path.is_file():

@@ -1,0 +1,71 @@
+"""Completion scripts: small, valid, and complete in what they offer."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from transfusion_cli.cli.completion import FLAGS, SHELLS, script
+from transfusion_cli.cli.main import VERBS, main
+from transfusion_cli.cli.names import class_keys
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_offers_verbs_strategies_datasets_and_flags(shell, capsys):
+    main(["completion", shell])
+    text = capsys.readouterr().out
+    for word in [*VERBS, "BatchNormAffine", "CheXpertDataModule", "--model.backbone"]:
+        assert word in text
+    assert "@" not in text.replace("$@", "")
+    assert len(text) < 6000
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_itself_reads_it(shell):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    subprocess.run([shell, "-n"], input=script(shell), text=True, check=True, capture_output=True)
+
+
+def bash_offers(*words):
+    """What bash would offer for the last word."""
+    line = " ".join(f"'{word}'" for word in words)
+    ask = f"COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _transfusion; echo ${{COMPREPLY[@]}}"
+    code = f"{script('bash')}\n{ask}"
+    return subprocess.run(["bash", "-c", code], text=True, check=True, capture_output=True).stdout.split()
+
+
+def test_bash_completes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.yaml").touch()
+    assert bash_offers("transfusion", "f") == ["fit"]
+    assert bash_offers("transfusion", "fit", "--model.transfer", "Batch") == ["BatchNormAffine"]
+    assert bash_offers("transfusion", "fit", "--config", "my") == ["my.yaml"]
+    assert bash_offers("transfusion", "fit", "--trainer.max") == ["--trainer.max_epochs"]
+    assert set(bash_offers("transfusion", "list", "")) == {"strategies", "datasets", "backbones", "configs"}
+
+
+def test_every_offered_flag_exists(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--help"])
+    assert stop.value.code == 0
+    helped = capsys.readouterr().out
+    for flag in FLAGS:
+        section, _, key = flag.removeprefix("--").partition(".")
+        if section not in ("data", "model", "early_stopping"):  # those show their keys in a help of their own
+            assert re.search(rf"{re.escape(flag)}\b", helped), flag
+    classes = class_keys()
+    for flag in FLAGS:
+        section, _, key = flag.removeprefix("--").partition(".")
+        if key and section == "data":
+            assert key in classes["CheXpertDataModule"], flag
+        if key and section == "model":
+            assert key.split(".")[0] in classes["ClassificationTask"], flag
+
+
+def test_unknown_shell(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["completion", "fsh"])
+    assert stop.value.code == 2
+    assert "Did you mean fish?" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""``transfusion list``."""
+
+import pytest
+import timm
+
+import transfusion_cli.strategies as strategies
+from transfusion_cli.cli import listing
+from transfusion_cli.cli.main import main
+from transfusion_cli.data.base import MedicalDataModule
+
+
+def listed(capsys, *args):
+    main(["list", *args])
+    return {line.split("  ")[0].strip(): line for line in capsys.readouterr().out.splitlines()}
+
+
+def test_strategies_are_those_of_the_package(capsys):
+    names = listed(capsys, "strategies")
+    public = {name for name in strategies.__all__ if isinstance(getattr(strategies, name), type)}
+    contracts = {"Phase", "PhasedStrategy", "TransferStrategy"}
+    assert set(names) == public - contracts
+    assert "BatchNorm scale and shift" in names["BatchNormAffine"]
+
+
+def test_datasets_are_those_that_can_be_imported(capsys):
+    from transfusion_cli.cli.names import import_all
+
+    import_all()
+    found, todo = set(), [MedicalDataModule]
+    while todo:
+        cls = todo.pop()
+        todo += cls.__subclasses__()
+        if cls.__module__.startswith("transfusion_cli.") and cls is not MedicalDataModule:
+            found.add(cls.__name__)
+    assert set(listed(capsys, "datasets")) == found
+    assert "CheXpertDataModule" in found
+
+
+def test_source_is_parsed_through_chains_of_bases_in_several_files(tmp_path):
+    (tmp_path / "base.py").write_text("class Base: pass\nclass Middle(Base):\n    'A contract.'")
+    (tmp_path / "one.py").write_text(
+        "class One(base.Middle):\n    '''First line.\n\n    More.'''\nclass _Own(One): pass"
+    )
+    (tmp_path / "other.py").write_text("class Other: pass\nclass Two(One): pass")
+    assert list(listing.subclasses(tmp_path, "Base")) == [("One", "First line."), ("Two", "")]
+
+
+def test_backbones_take_patterns(capsys):
+    names = listed(capsys, "backbones", "resnet1*", "cifar_resnet20")
+    assert {"resnet18", "cifar_resnet20"} <= set(names)
+    assert names["resnet18"].endswith("pretrained")
+    assert set(names) == set(timm.list_models(["resnet1*", "cifar_resnet20"]))
+
+
+def test_configs_come_with_the_first_line_of_their_header(capsys, tmp_path, monkeypatch):
+    (tmp_path / "configs" / "parts").mkdir(parents=True)
+    (tmp_path / "configs" / "one.yaml").write_text("# What it is.\n# More.\ndata: X\n")
+    (tmp_path / "configs" / "two.yaml").write_text("data: X\n")
+    (tmp_path / "configs" / "parts" / "shared.yaml").write_text("# Not to be run.\n")
+    monkeypatch.setattr("transfusion_cli.cli.shipped.configs_folder", lambda: tmp_path / "configs")
+    assert listed(capsys, "configs") == {"one": "one  What it is.", "two": "two"}
+    monkeypatch.chdir(tmp_path)
+    assert list(listed(capsys, "configs")) == ["configs/one.yaml", "configs/two.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("args", "advice"),
+    [
+        (["strategy"], "Did you mean strategies?"),
+        ([], "Choose from: backbones, configs, datasets, strategies"),
+        (["backbones", "resnett50"], "Did you mean resnet50?"),
+        (["configs", "demo"], "nothing more"),
+    ],
+)
+def test_mistakes(args, advice, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["list", *args])
+    assert stop.value.code == 2
+    assert advice in capsys.readouterr().err

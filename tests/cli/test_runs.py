@@ -1,0 +1,141 @@
+"""Whole runs through ``main([...])``: fit, what it saves, and every verb on that."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+from support.commands import mistake, transfusion, write_configs
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder in which ``fit`` ran once."""
+    folder = tmp_path_factory.mktemp("home")
+    write_configs(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        transfusion("fit --config bn.yaml --model.optimizer.lr 0.05 --test_after_fit true")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(home, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+OWN = """\
+data: TinyDataModule
+model: {optimizer: {class_path: Adam, init_args: {lr: 0.3}}}
+"""
+
+RUN = "lightning_logs/bn/version_0"
+
+
+def test_the_run_folder(home):
+    run = home / RUN
+    for name in ("config.yaml", "environment.json", "split.csv", "results.json", "checkpoints/best.ckpt"):
+        assert (run / name).is_file(), name
+    assert (home / "lightning_logs/bn/latest").resolve() == run.resolve()
+    assert "test/auroc" in json.loads((run / "results.json").read_text())
+    assert not (home / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+@pytest.mark.parametrize("config", ["", f"--config {RUN}/config.yaml"])
+def test_saved_config_serves_every_verb(verb, config):
+    cli = transfusion(f"{verb} {config} --ckpt_path {RUN}/checkpoints/best.ckpt")
+    assert cli.own.model.init_args.optimizer.init_args.lr == 0.05
+    assert cli.own.name == "bn"
+    assert cli.model.evaluation is not None
+
+
+def test_fit_from_the_saved_config_is_a_new_run(home):
+    before = {path: path.read_bytes() for path in (home / RUN).rglob("*") if path.is_file()}
+    cli = transfusion(f"fit --config {RUN}/config.yaml")
+    assert cli.folder.path.parent == (home / RUN).parent.relative_to(home)
+    assert cli.folder.path.name != "version_0"
+    assert before == {path: path.read_bytes() for path in (home / RUN).rglob("*") if path.is_file()}
+    first, second = (
+        torch.load(path / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for path in (home / RUN, cli.folder.path)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_resume_goes_on_in_the_same_folder(home):
+    cli = transfusion("fit --config bn.yaml --name resumed")
+    run = cli.folder.path
+    again = transfusion(f"fit --ckpt_path {run}/checkpoints/last.ckpt --trainer.max_epochs 2")
+    assert again.folder.path.resolve() == run.resolve()
+    assert again.trainer.current_epoch == 2
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_epochs"] == 1
+    assert yaml.safe_load((run / "config_1.yaml").read_text())["trainer"]["max_epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "lr", "strategy"),
+    [
+        ("", 0.05, "BatchNormAffine"),  # nothing but the checkpoint
+        ("--model.optimizer.lr 5", 5.0, "BatchNormAffine"),  # a flag
+        ("--config own.yaml", 0.3, "BatchNormAffine"),  # a config, which says nothing of the strategy
+        ("--config own.yaml --model.optimizer.lr 5 --model.transfer HeadOnly", 5.0, "HeadOnly"),  # both
+    ],
+)
+@pytest.mark.parametrize("moved", [False, True])
+def test_checkpoint_then_config_then_flags(flags, lr, strategy, moved, home, monkeypatch):
+    from transfusion_cli.cli.app import TransfusionCLI
+
+    monkeypatch.setattr(TransfusionCLI, "instantiate_classes", lambda cli: None)
+    monkeypatch.setattr(TransfusionCLI, "_run_subcommand", lambda cli, verb: None)
+    (home / "own.yaml").write_text(OWN)
+    checkpoint = home / RUN / "checkpoints/last.ckpt"
+    if moved:  # away from its config.yaml, which would have named the data
+        checkpoint = shutil.copy(checkpoint, home / "moved.ckpt")
+        flags = flags if "--config" in flags else f"--data TinyDataModule {flags}"
+    cli = transfusion(f"test --ckpt_path {checkpoint} {flags}")
+    model = cli.own.model.init_args
+    assert model.optimizer.init_args.lr == lr
+    assert model.transfer.class_path.endswith(strategy)
+    assert model.backbone == "cifar_resnet20"
+
+
+def test_check_tells_and_writes_nothing(home, capsys):
+    before = sorted(home.rglob("*"))
+    transfusion("check --config bn.yaml")
+    out = capsys.readouterr().out
+    assert "1,441 train" in out
+    assert "BatchNorm statistics: frozen" in out
+    assert "16 images of 8 patients" in out
+    assert sorted(home.rglob("*")) == before
+
+
+def test_check_finds_what_only_building_shows(capsys):
+    message = mistake("check --config bn.yaml --model.backbone vit_tiny_patch16_224", capsys)
+    assert "BatchNorm" in message
+
+
+def test_lightnings_own_complaints_are_short_and_leave_no_folder(home, capsys):
+    command = "fit --config bn.yaml --name warped --trainer.accelerator warp"
+    assert "invalid accelerator" in mistake(command, capsys)
+    assert not (home / "lightning_logs/warped").exists()
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(home, capsys):
+    command = "fit --config bn.yaml --name lost --data.image_size 16 --model.backbone vit_tiny_patch16_224"
+    assert "BatchNorm" in mistake(command, capsys)
+    assert not (home / "lightning_logs/lost").exists()
+
+
+def test_without_checkpoints_and_loggers(home):
+    cli = transfusion("fit --config bn.yaml --name bare --trainer.enable_checkpointing false --trainer.logger false")
+    assert not list(cli.folder.path.rglob("*.ckpt"))
+    assert not list(cli.folder.path.glob("events*"))
+
+
+def test_pickled_code_is_refused(home, capsys):
+    torch.save({"hyper_parameters": {}, "f": print}, home / "evil.ckpt")
+    assert "pickled code" in mistake("test --config bn.yaml --ckpt_path evil.ckpt", capsys)

@@ -1,0 +1,64 @@
+"""The shipped configs: each parses, says what it needs, and takes the overrides its header promises."""
+
+import shlex
+
+import pytest
+import yaml
+from support.commands import transfusion
+
+from transfusion_cli.cli.app import TransfusionCLI
+from transfusion_cli.cli.shipped import shipped_configs
+
+CONFIGS = shipped_configs()
+STRATEGIES = {
+    "full": "FullFineTuning",
+    "head": "HeadOnly",
+    "bn": "BatchNormAffine",
+    "meanvar": "MeanVarInit",
+    "acnorm": "ACNorm",
+}
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """A command's configuration, parsed and not run, as plain data."""
+    monkeypatch.setattr(TransfusionCLI, "instantiate_classes", lambda cli: None)
+    monkeypatch.setattr(TransfusionCLI, "_run_subcommand", lambda cli, verb: None)
+    return lambda command: yaml.safe_load(transfusion(command).saved_config())
+
+
+def header(name):
+    """The comment block at the top, by its keywords."""
+    lines = [line[1:].strip() for line in CONFIGS[name].read_text().splitlines() if line.startswith("#")]
+    return {line.split()[0]: line.partition(" ")[2].strip() for line in lines if line}
+
+
+def test_the_promised_configs_are_there():
+    promised = {f"{data}_{strategy}" for data in ("chexpert", "pneumoniamnist") for strategy in STRATEGIES}
+    assert promised | {"images_bn", "demo"} <= set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_parses_as_its_header_says(name, parsed):
+    told = header(name)
+    assert told["Run"].startswith(f"transfusion fit --config configs/{name}.yaml")
+    flags = shlex.split(told["Run"])[2:] + shlex.split(told.get("Override", ""))
+    config = parsed(shlex.join(["fit", *flags]))
+    assert config["name"] == name
+    strategy = STRATEGIES.get(name.rpartition("_")[2])
+    if strategy and "--model.transfer" not in flags:
+        assert config["model"]["init_args"]["transfer"]["class_path"].endswith(strategy)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_takes_the_keys_met_most(name, parsed):
+    root = "" if name == "demo" else "--data.root elsewhere"
+    config = parsed(
+        f"fit --config {CONFIGS[name]} {root} --data.batch_size 3 --model.backbone resnet18 --model.pretrained false "
+        "--model.transfer HeadOnly --trainer.max_epochs 2"
+    )
+    data, model = config["data"]["init_args"], config["model"]["init_args"]
+    assert root == "" or data["root"] == "elsewhere"
+    assert (data["batch_size"], model["backbone"], model["pretrained"]) == (3, "resnet18", False)
+    assert model["transfer"]["class_path"].endswith("HeadOnly")
+    assert config["trainer"]["max_epochs"] == 2
