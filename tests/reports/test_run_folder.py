@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from transfusion_cli.reports.run_folder import RunFolder
 
 

@@ -52,7 +52,7 @@ def test_dropout_inside_frozen_backbones_is_off_and_head_dropout_on(backbone, dr
 
 @pytest.mark.parametrize(("affine", "endings"), [("scale", (".weight",)), ("shift", (".bias",))])
 def test_one_affine_parameter_trains_alone(affine, endings, tmp_path):
-    task, before, after = train(tmp_path, BatchNormAffine(affine=affine))
+    _, before, after = train(tmp_path, BatchNormAffine(affine=affine))
     changed = moved(before, after) - {"fc.weight", "fc.bias"}
     assert len(changed) == 19 and all(name.endswith(endings) and "bn" in name for name in changed)
 

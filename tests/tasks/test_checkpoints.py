@@ -53,7 +53,11 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, capsys):
 
 def test_of_another_program(tmp_path):
     torch.save({"state_dict": {"conv.weight": torch.zeros(1)}}, tmp_path / "foreign.ckpt")
-    refused(tmp_path / "foreign.ckpt", make_task(tmp_path), "not a checkpoint of a transfusion run\n?.*\n?.*--model.pretrained")
+    refused(
+        tmp_path / "foreign.ckpt",
+        make_task(tmp_path),
+        "not a checkpoint of a transfusion run\n?.*\n?.*--model.pretrained",
+    )
 
 
 def test_of_another_backbone(checkpoint, tmp_path):

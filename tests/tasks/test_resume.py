@@ -39,7 +39,12 @@ class Crash(pl.Callback):
 def run(folder, transfer, schedule=None, epochs=4, ckpt_path=None, save=True, stop=None, crash=False, **task_options):
     """Train and return task and trainer; checkpoints after every batch and at the end of every epoch."""
     task = make_task(folder, transfer, dropout=0.3, lr_scheduler=schedule, **task_options)
-    every = {"dirpath": folder / "steps", "save_top_k": -1, "filename": "{epoch}-{step}", "enable_version_counter": False}
+    every = {
+        "dirpath": folder / "steps",
+        "save_top_k": -1,
+        "filename": "{epoch}-{step}",
+        "enable_version_counter": False,
+    }
     callbacks = [
         EveryBatch(folder / "steps"),
         ModelCheckpoint(**{**every, "dirpath": folder / "epochs"}, save_on_train_epoch_end=False),
@@ -121,7 +126,7 @@ def test_a_phase_of_fixed_length_is_not_stopped(tmp_path):
 def test_a_changed_plan_is_refused(tmp_path):
     run(tmp_path, HeadOnly(), epochs=1)
     path = str(next((tmp_path / "epochs").iterdir()))
-    with pytest.raises(UserError, match="was trained in phases"):
+    with pytest.raises(UserError, match="was trained in the phases"):
         run(tmp_path, FullFineTuning(head_epochs=1), epochs=2, ckpt_path=path)
 
 

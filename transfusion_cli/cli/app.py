@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -22,6 +22,7 @@ from transfusion_cli.cli.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.reports.summary import summary
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
 from transfusion_cli.tasks.trainer import Trainer
@@ -66,6 +67,7 @@ class TransfusionCLI(LightningCLI):
     """Whether the run gets a folder."""
 
     folder: RunFolder | None = None
+    trainer: Trainer
 
     def __init__(self, args: list[str]) -> None:
         import_all()
@@ -106,6 +108,7 @@ class TransfusionCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Checkpointing and early stopping as sections, and what one part of the config tells another."""
         parser.set_defaults({"model": {"class_path": "ClassificationTask"}})
+        parser.set_defaults({"trainer.enable_model_summary": False})  # the audit says more
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults({f"checkpoint.{key}": value for key, value in CHECKPOINT.items()})
         parser.add_subclass_arguments(PhaseEarlyStopping, "early_stopping", required=False, default=None)
@@ -120,6 +123,8 @@ class TransfusionCLI(LightningCLI):
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         parser.set_defaults(weights_only=True)  # a checkpoint is data; nothing in it may run
+        if subcommand == "test":
+            parser.set_defaults(verbose=False)  # our own table has intervals
         return parser
 
     # --- reading them ---------------------------------------------------------------------------------------
@@ -180,11 +185,28 @@ class TransfusionCLI(LightningCLI):
                 recording.discard_if_empty(self.folder)
             raise
 
+    def before_fit(self) -> None:
+        """Say what is about to train."""
+        if not self.model.built and self.own.ckpt_path is None:
+            self.model.build()
+            log.info("%s", self.model.audit())
+
     def after_fit(self) -> None:
-        """Test the best checkpoint where the config asks for it."""
-        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
-        if self.own.test_after_fit and best:
-            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best)
+        """Keep what the best epoch changed, test it where the config asks for that, and say where everything lies."""
+        if self.folder is None or not self.trainer.best_checkpoint:
+            return
+        recording.keep_delta(self.trainer, self.model, self.folder)
+        table = ""
+        if self.own.test_after_fit:
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", verbose=False)
+            table = recording.table(self.trainer)
+        if self.trainer.is_global_zero:
+            print(f"\n{summary(self.folder, self.model.audit(), table)}")
+
+    def after_test(self) -> None:
+        """Show the results with their intervals."""
+        if self.trainer.is_global_zero and (table := recording.table(self.trainer)):
+            print(f"\n{table}\n\nWritten to {self.folder.path if self.folder else ''}/")
 
 
 def wanted(callback: Callback | None, config: dict[str, Any]) -> bool:
@@ -193,4 +215,6 @@ def wanted(callback: Callback | None, config: dict[str, Any]) -> bool:
         return config["enable_checkpointing"] is not False
     if isinstance(callback, LearningRateMonitor):
         return config["logger"] is not False
+    if isinstance(callback, ProgressBar):
+        return config["enable_progress_bar"] is not False
     return callback is not None

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from transfusion_cli.cli.listing import LISTS, datasets, strategies
 from transfusion_cli.cli.main import VERBS
 from transfusion_cli.cli.shipped import shipped_configs
-from transfusion_cli.cli.suggest import did_you_mean
 from transfusion_cli.errors import UserError
+from transfusion_cli.suggest import did_you_mean
 
 KEYS = {
     "": "config print_config help name root seed_everything test_after_fit ckpt_path data model early_stopping",

@@ -9,8 +9,8 @@ from jsonargparse import ActionConfigFile
 
 from transfusion_cli.cli.parser import Parser
 from transfusion_cli.cli.shipped import find_config
-from transfusion_cli.cli.suggest import did_you_mean
 from transfusion_cli.errors import UserError
+from transfusion_cli.suggest import did_you_mean
 
 EXTENDS = "extends"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from transfusion_cli.cli.sources import Sources
-from transfusion_cli.cli.suggest import did_you_mean
+from transfusion_cli.suggest import did_you_mean
 
 LONGEST = 300
 """Characters of one line."""

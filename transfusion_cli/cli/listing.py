@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from transfusion_cli.cli.shipped import shipped_configs
-from transfusion_cli.cli.suggest import did_you_mean
 from transfusion_cli.errors import UserError
+from transfusion_cli.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

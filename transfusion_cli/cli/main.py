@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import Any
 
 from transfusion_cli import __version__
-from transfusion_cli.cli.suggest import did_you_mean
 from transfusion_cli.errors import UserError
+from transfusion_cli.suggest import did_you_mean
 
 VERBS = {
     "fit": "transfusion_cli.cli.run",

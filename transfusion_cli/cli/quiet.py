@@ -11,6 +11,7 @@ NOISE = (
     (r"Checkpoint directory .* exists and is not empty.*", "a resumed run goes on in its own folder"),
     (r"predict returned None.*", "predictions are gathered by the task and written once"),
     (r"It is recommended to use `self.log.*sync_dist.*", "metrics are computed over all processes before logging"),
+    (r"The number of training batches .* is smaller than the logging interval.*", "epochs are logged all the same"),
     (r".*does not have many workers.*", "data.num_workers is the user's choice"),
 )
 """Warnings of Lightning's that would mislead here, each with the reason why it is no news."""

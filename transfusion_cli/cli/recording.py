@@ -8,12 +8,17 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from transfusion_cli.reports.csv_log import MetricsCSV
+from transfusion_cli.reports.progress import Progress
 from transfusion_cli.reports.results_writer import ResultsWriter
 from transfusion_cli.reports.run_files import RunFiles
 from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.tensorboard import TensorBoardReport
+from transfusion_cli.tasks.base import TransferTask
+from transfusion_cli.tasks.checkpoints import read_checkpoint
+from transfusion_cli.tasks.delta import save_delta
 from transfusion_cli.tasks.interrupt import GracefulInterrupt
 from transfusion_cli.tasks.periodic_checkpoint import PeriodicCheckpoint
+from transfusion_cli.tasks.trainer import Trainer
 
 
 def loggers(folder: RunFolder) -> list[Logger]:
@@ -34,6 +39,7 @@ def recorders(folder: RunFolder, config: str, seed: int) -> list[Callback]:
     return [
         RunFiles(folder, config, seed),
         TensorBoardReport(),
+        Progress(),
         LearningRateMonitor(),
         ResultsWriter(folder),
         PeriodicCheckpoint(folder.checkpoints),
@@ -56,3 +62,18 @@ def discard_if_empty(folder: RunFolder) -> None:
         if latest.is_symlink() and not latest.exists():
             latest.unlink()
         home.rmdir()
+
+
+def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> None:
+    """Leave the task with the weights of the best checkpoint, and write what they changed of the base weights."""
+    checkpoint = read_checkpoint(trainer.best_checkpoint)
+    task.load_state_dict(checkpoint["state_dict"])
+    task.on_load_checkpoint(checkpoint)
+    if trainer.is_global_zero:
+        save_delta(task, folder.checkpoints / "delta.safetensors")
+    trainer.strategy.barrier("delta checkpoint")
+
+
+def table(trainer: Trainer) -> str:
+    """The results of the last test as text; empty where none was made here."""
+    return next((callback.table for callback in trainer.callbacks if isinstance(callback, ResultsWriter)), "")

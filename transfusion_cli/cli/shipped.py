@@ -29,7 +29,7 @@ def find_config(name: str) -> Path:
     # `configs/demo.yaml` from any folder, `demo.yaml` and `demo` all mean the shipped one.
     if str(path.parent) in (".", "configs") and path.suffix in ("", ".yaml") and path.stem in shipped:
         return shipped[path.stem]
-    from transfusion_cli.cli.suggest import did_you_mean
+    from transfusion_cli.suggest import did_you_mean
 
     advice = did_you_mean(path.stem, shipped, otherwise="See what is shipped: transfusion list configs")
     raise UserError(f"No such config: {name}\n{advice}")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_cli.data.suggest import did_you_mean
 from transfusion_cli.errors import UserError
+from transfusion_cli.suggest import did_you_mean
 
 Spec = list[str | dict[str, Any]]
 

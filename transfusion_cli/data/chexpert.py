@@ -9,9 +9,9 @@ from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.labels import BlankPolicy, UncertainPolicy, apply_policies
 from transfusion_cli.data.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.data.suggest import did_you_mean
 from transfusion_cli.data.tables import read_table, refuse, require_columns
 from transfusion_cli.errors import UserError
+from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.targets import Target
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfusion_cli.data.suggest import did_you_mean
 from transfusion_cli.errors import UserError
+from transfusion_cli.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,6 +3,7 @@
 import csv
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
@@ -33,7 +34,7 @@ class MetricsCSV(CSVLogger):
         """The writer."""
         if self._experiment is None:
             self._experiment = _Writer(log_dir=str(self.folder))
-        return self._experiment
+        return cast(ExperimentWriter, self._experiment)
 
     def forget_after(self, step: int) -> None:
         """Drop rows of steps after ``step``: a run resumed there writes them again."""

@@ -35,7 +35,7 @@ class ResultsWriter(pl.Callback):
     @rank_zero_only
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Metrics with intervals, the validation metrics of the same weights, and every prediction."""
-        if not isinstance(pl_module, ClassificationTask) or pl_module.evaluation is None or trainer.fast_dev_run:
+        if not isinstance(pl_module, ClassificationTask) or pl_module.evaluation is None:
             return
         task, evaluation = pl_module, pl_module.evaluation
         data: Any = trainer.datamodule  # type: ignore[attr-defined]

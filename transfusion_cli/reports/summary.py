@@ -3,20 +3,19 @@
 from transfusion_cli.reports.run_folder import RunFolder
 
 
-def summary(folder: RunFolder, audit: str, table: str, files: list[str]) -> str:
+def summary(folder: RunFolder, audit: str, table: str) -> str:
     """The closing words of a fit: results, what trained, where things lie, what to type next.
 
     Args:
         folder: the run folder.
         audit: what trained.
         table: metrics with intervals, or the empty string where no test was made.
-        files: names of the files worth naming.
     """
     run, checkpoints = folder.path, folder.checkpoints
     parts = [f"What trained\n{audit}"]
     if table:
         parts.insert(0, f"Test split, best checkpoint, 95 % intervals by bootstrap over patients\n{table}")
-    parts.append(f"Run folder\n{run}/  ({', '.join(files)})")
+    parts.append(f"Run folder\n{run}/")
     parts.append(
         "Next\n"
         f"  curves   tensorboard --logdir {run.parent}\n"

@@ -45,10 +45,17 @@ class TensorBoardReport(pl.Callback):
         if writer is not None:
             writer.add_text("what trains", f"```\n{pl_module.audit()}\n```", trainer.current_epoch)  # type: ignore[operator]
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: dict[str, Tensor], batch_idx: int
+    ) -> None:
         """Show the first batch as the network sees it, augmented."""
         writer = _writer(trainer)
-        if not self.images or trainer.global_step > 0 or writer is None or not isinstance(pl_module, ClassificationTask):
+        if (
+            not self.images
+            or trainer.global_step > 0
+            or writer is None
+            or not isinstance(pl_module, ClassificationTask)
+        ):
             return
         images = (batch["image"][: self.images] * pl_module.std + pl_module.mean).clamp(0, 1)
         labels = batch["target"][: self.images]

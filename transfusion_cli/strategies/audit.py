@@ -31,6 +31,8 @@ def audit(network: nn.Module, plan: list[Phase], parts: NetworkParts) -> str:
                 at = "" if rate is None else f"  lr {rate:g}"
                 lines.append(f"  {group:<16}{sum(sizes[n] for n in names):>12,} in {len(names):>3} tensors{at}  {some}")
         if parts.batch_norm:
-            momentum = "" if phase.momentum is None or phase.statistics != "update" else f", momentum {phase.momentum:g}"
+            momentum = (
+                "" if phase.momentum is None or phase.statistics != "update" else f", momentum {phase.momentum:g}"
+            )
             lines.append(f"  BatchNorm statistics: {phase.statistics}{momentum}")
     return "\n".join(lines)

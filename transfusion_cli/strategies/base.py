@@ -109,6 +109,11 @@ class PhasedStrategy(TransferStrategy):
             raise UserError("This backbone has no head to train first.\nSet head_epochs to 0.")
         head_statistics: Statistics = "reestimate" if self.statistics == "reestimate" else "frozen"
         head = Phase(
-            "head", parts.head, head_statistics, lr=self.head_lr, epochs=self.head_epochs, early_stop=self.head_early_stop
+            "head",
+            parts.head,
+            head_statistics,
+            lr=self.head_lr,
+            epochs=self.head_epochs,
+            early_stop=self.head_early_stop,
         )
         return [head, main]

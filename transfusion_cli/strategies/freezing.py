@@ -33,11 +33,10 @@ def set_modes(network: nn.Module, phase: Phase, parts: NetworkParts) -> None:
     for name, module in network.named_modules():
         if any(parameter.startswith(f"{name}.") for parameter in parts.head) and name:
             module.train()
-    if not weights_train and getattr(network, "drop_rate", 0.0):
-        # timm applies head dropout either as a module `head_drop`/`drop` or by F.dropout(training=self.training).
-        for name in ("head_drop", "drop"):
-            if isinstance(module := getattr(network, name, None), nn.Module):
-                module.train()
+    # timm applies head dropout as F.dropout under the network's own flag, or as a module of one of these names.
+    for name in ("head_drop", "drop"):
+        if isinstance(module := getattr(network, name, None), nn.Module):
+            module.train()
     for module in network.modules():
         if isinstance(module, _BatchNorm):
             module.train(phase.statistics == "update")

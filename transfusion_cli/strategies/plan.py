@@ -63,7 +63,9 @@ def rates(lr: Rates) -> dict[str, float]:
         return dict.fromkeys(GROUPS, float(lr))
     unknown = set(lr) - set(GROUPS)
     if unknown:
-        raise UserError(f"No parameter group is named {', '.join(sorted(unknown))}.\nThe groups are {', '.join(GROUPS)}.")
+        raise UserError(
+            f"No parameter group is named {', '.join(sorted(unknown))}.\nThe groups are {', '.join(GROUPS)}."
+        )
     return {group: float(rate) for group, rate in lr.items()}
 
 

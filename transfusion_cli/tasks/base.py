@@ -1,5 +1,6 @@
 """The LightningModule that carries a transfer strategy through its phases."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,8 @@ from transfusion_cli.strategies.plan import Phase, check_plan, parameter_groups
 from transfusion_cli.strategies.statistics_guard import StatisticsGuard
 from transfusion_cli.tasks.schedules import WarmupCosine
 
+logger = logging.getLogger(__name__)
+
 CHECKPOINT_KEY = "transfusion"
 """Where a checkpoint keeps what Lightning's own entries do not: base weights, plan, phase, metrics."""
 
@@ -51,6 +54,10 @@ class TransferTask(pl.LightningModule):
         seed: seed of every random draw of the network; follows ``seed_everything``.
     """
 
+    network: nn.Module
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         backbone: str = "resnet50",
@@ -75,7 +82,6 @@ class TransferTask(pl.LightningModule):
         self.image_size = image_size
         self.backbone_args = backbone_args or {}
         self.seed = seed
-        self.network: nn.Module | None = None
         self.phase_index = 0
         self.phase_start_epoch = 0
         self.reestimated = False
@@ -83,8 +89,15 @@ class TransferTask(pl.LightningModule):
         self._plateau_state: dict[str, Any] | None = None
         self._guard: StatisticsGuard | None = None
         self._first_bad: Tensor | None = None
+        self._options: list[dict[str, Any]] = []
+        self._resumed_options: list[dict[str, Any]] = []
 
     # --- building -------------------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the network exists yet."""
+        return "network" in self._modules
 
     @property
     def num_outputs(self) -> int:
@@ -146,17 +159,16 @@ class TransferTask(pl.LightningModule):
 
     def audit(self) -> str:
         """A table of what trains, phase by phase."""
-        assert self.network is not None
         return audit(self.network, self.plan, self.parts)
 
     def configure_model(self) -> None:
         """Build the network for a trainer that has not done so."""
-        if self.network is None and self._trainer is not None:
+        if not self.built and self._trainer is not None:
             self.build()
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """The strategies, so that their training hooks run."""
-        attached = {id(callback) for callback in self.trainer.callbacks}
+        attached = {id(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         return [strategy for strategy in self.transfer.strategies if id(strategy) not in attached]
 
     # --- phases ---------------------------------------------------------------------------------------------
@@ -168,7 +180,6 @@ class TransferTask(pl.LightningModule):
 
     def start_phase(self, index: int, epoch: int = 0) -> None:
         """Make phase ``index`` of the plan the current one, started in epoch ``epoch`` of the run."""
-        assert self.network is not None
         self.phase_index = index
         self.phase_start_epoch = epoch
         self._plateau_state = None
@@ -178,12 +189,13 @@ class TransferTask(pl.LightningModule):
     def train(self, mode: bool = True) -> "TransferTask":
         """Set the mode of every module; in training, frozen parts stay in evaluation mode."""
         super().train(mode)
-        if mode and getattr(self, "network", None) is not None:
+        if mode and self.built:
             set_modes(self.network, self.phase, self.parts)
         return self
 
     def on_train_start(self) -> None:
-        """Re-estimate BatchNorm statistics where the plan says so, once in a run."""
+        """Take up changed optimizer options; re-estimate BatchNorm statistics where the plan says so, once in a run."""
+        self._apply_changed_options()
         if self.phase.statistics == "reestimate" and not self.reestimated:
             self._reestimate()
         half = "16" in str(self.trainer.precision) and self.phase.statistics == "update"
@@ -193,8 +205,7 @@ class TransferTask(pl.LightningModule):
     def _reestimate(self) -> None:
         loader = self.trainer.datamodule.statistics_dataloader()  # type: ignore[attr-defined]
         images = (self.normalise(batch["image"].to(self.device)) for batch in loader)
-        layers = [self.network.get_submodule(name) for name in self.parts.batch_norm]
-        reestimate_statistics(self.network, images, layers, all_reduce=self._sum_over_processes)
+        reestimate_statistics(self.network, images, all_reduce=self._sum_over_processes)
         self.reestimated = True
 
     def _sum_over_processes(self, tensor: Tensor) -> Tensor:
@@ -224,7 +235,6 @@ class TransferTask(pl.LightningModule):
         Args:
             image: (B, C, H, W), normalised (see ``normalise``).
         """
-        assert self.network is not None
         return self.network(image)
 
     def normalise(self, image: Tensor) -> Tensor:
@@ -254,7 +264,6 @@ class TransferTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """A fresh optimizer that holds exactly the phase's parameters, in named groups."""
-        assert self.network is not None
         defaults = self.optimizer([nn.Parameter(torch.zeros(1))]).defaults
         groups = parameter_groups(
             self.network,
@@ -264,6 +273,7 @@ class TransferTask(pl.LightningModule):
             weight_decay=float(defaults.get("weight_decay", 0.0)),
         )
         optimizer = self.optimizer(groups)
+        self._options = [_plain(group) for group in optimizer.param_groups]
         self._plateau = None
         if self.lr_scheduler is None:
             return optimizer
@@ -276,6 +286,28 @@ class TransferTask(pl.LightningModule):
             return optimizer
         interval = "step" if isinstance(schedule, WarmupCosine) else "epoch"
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
+
+    def _apply_changed_options(self) -> None:
+        """Let a resumed run follow options that were changed since: the restored optimizer has the old ones.
+
+        What the configuration did not change goes on exactly. A new learning rate scales the present one, so that a
+        schedule keeps its place.
+        """
+        old, self._resumed_options = self._resumed_options, []
+        if len(old) != len(self._options):
+            return
+        schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+        for index, (before, now) in enumerate(zip(old, self._options, strict=True)):
+            group = self.trainer.optimizers[0].param_groups[index]
+            for key in (key for key in now if key in before and now[key] != before[key]):
+                logger.info("%s of %s changes from %s to %s", key, now["name"], before[key], now[key])
+                if key != "lr":
+                    group[key] = now[key]
+                    continue
+                factor = now["lr"] / before["lr"] if before["lr"] else None
+                group["lr"] = now["lr"] if factor is None else group["lr"] * factor
+                for schedule in schedules:
+                    schedule.base_lrs[index] = now["lr"]
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         assert self.lr_scheduler is not None
@@ -305,7 +337,7 @@ class TransferTask(pl.LightningModule):
             self._first_bad = torch.full((), torch.inf, dtype=torch.float64, device=loss.device)
         bad = ~torch.isfinite(loss.detach())
         self._first_bad = torch.where(bad, self._first_bad.clamp_max(step), self._first_bad)
-        if step % self.trainer.log_every_n_steps == 0:
+        if step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.check_loss()
 
     def check_loss(self) -> None:
@@ -351,16 +383,23 @@ class TransferTask(pl.LightningModule):
             "phase": self.phase_index,
             "phase_start_epoch": self.phase_start_epoch,
             "reestimated": self.reestimated,
+            "optimizer": self._options,
             "plateau": self._plateau.state_dict() if self._plateau is not None else None,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint's weights fit, and return to its phase."""
-        if self.network is None:
+        if not self.built:
             self.build(checkpoint[CHECKPOINT_KEY])
         own = checkpoint[CHECKPOINT_KEY]
         self.reestimated = own["reestimated"]
         self._plateau_state = own["plateau"]
+        self._resumed_options = own["optimizer"]
+
+
+def _plain(group: dict[str, Any]) -> dict[str, Any]:
+    """The options of an optimizer group that are plain numbers and names."""
+    return {key: value for key, value in group.items() if isinstance(value, bool | int | float | str)}
 
 
 def unsaved_arguments() -> list[str]:

@@ -20,7 +20,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"No checkpoint at {path}.\nA run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt.")
+        raise UserError(
+            f"No checkpoint at {path}.\nA run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt."
+        )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -131,7 +131,7 @@ class ClassificationTask(TransferTask):
         world = self.trainer.world_size
         everyone = self._sum_over_processes(weight.detach().clone())
         loss = total * world / everyone.clamp_min(torch.finfo(torch.float32).tiny)
-        penalty = self.transfer.regularize(self.network, batch, logits)  # type: ignore[arg-type]
+        penalty = self.transfer.regularize(self.network, batch, logits)
         if penalty is not None:
             loss = loss + penalty
         self.watch_loss(loss)

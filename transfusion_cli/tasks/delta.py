@@ -45,7 +45,12 @@ def save_delta(task: TransferTask, path: str | Path) -> int:
     tensors = {f"network.{name}": tensor for name, tensor in changed.items()}
     tensors |= {name: tensor for name, tensor in state.items() if name not in network}
     own = {**task.describe(), "state_sha256": state_hash(state)}
-    metadata = {"format": FORMAT, "base_sha256": task.base.sha256, "base_source": task.base.source, "task": json.dumps(own)}
+    metadata = {
+        "format": FORMAT,
+        "base_sha256": task.base.sha256,
+        "base_source": task.base.source,
+        "task": json.dumps(own),
+    }
     partial = path.with_name(f".{path.name}.partial")
     try:
         save_file({name: tensor.clone() for name, tensor in tensors.items()}, partial, metadata=metadata)
@@ -70,24 +75,24 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
     own: dict[str, Any] = json.loads(metadata["task"])
     if own["backbone"] != task.backbone or own["class_names"] != list(getattr(task, "class_names", [])):
         raise UserError(
-            f"{path} holds a {own['backbone']} for {len(own['class_names'])} classes, which is not what is configured.\n"
+            f"{path} holds a {own['backbone']} for {len(own['class_names'])} classes, which is not configured.\n"
             "Leave --config out to use the run's own."
         )
-    if task.network is None:
+    if not task.built:
         task.build(own, with_base=True)
     if task.base.sha256 != metadata["base_sha256"]:
         raise UserError(
             f"{path} belongs to other base weights than --model.pretrained {task.pretrained}.\n"
             f"The run started from {metadata['base_source']!r} (sha256 {metadata['base_sha256'][:12]}…)."
         )
-    missing, unexpected = task.load_state_dict(tensors, strict=False)
+    _, unexpected = task.load_state_dict(tensors, strict=False)
     state = {name: tensor.detach().cpu() for name, tensor in task.state_dict().items()}
     if unexpected or state_hash(state) != own["state_sha256"]:
         raise UserError(
             f"{path} does not fit the configured network ({len(unexpected)} tensors without a place).\n"
             "Use the run's own config: leave --config out, or give its --model.transfer."
         )
-    task.validation_metrics = own.get("metrics", {})  # type: ignore[assignment]
+    task.validation_metrics = own.get("metrics", {})
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -100,7 +105,5 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     except SafetensorError as error:
         raise UserError(f"{path} is truncated or not a safetensors file ({error}).") from None
     if metadata.get("format") != FORMAT:
-        raise UserError(
-            f"{path} is not a delta checkpoint.\nTo start from these weights: --model.pretrained {path}"
-        )
+        raise UserError(f"{path} is not a delta checkpoint.\nTo start from these weights: --model.pretrained {path}")
     return tensors, metadata

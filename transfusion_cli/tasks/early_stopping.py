@@ -20,7 +20,9 @@ class PhaseEarlyStopping(EarlyStopping):
     """
 
     def __init__(self, monitor: str = "val/loss", patience: int = 6, min_delta: float = 0.0, mode: str = "min") -> None:
-        super().__init__(monitor=monitor, patience=patience, min_delta=min_delta, mode=mode, check_on_train_epoch_end=False)
+        super().__init__(
+            monitor=monitor, patience=patience, min_delta=min_delta, mode=mode, check_on_train_epoch_end=False
+        )
 
     @property
     def fired(self) -> bool:

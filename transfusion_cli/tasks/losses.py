@@ -68,7 +68,9 @@ class ClassificationLoss(nn.Module):
         if self.class_weights is not None:
             weight = weight * self.class_weights[targets]
         log_p = logits.log_softmax(dim=1)
-        focus = (1 - log_p.gather(1, targets[:, None]).exp().squeeze(1)) ** self.focal_gamma if self.focal_gamma else 1.0
+        focus = (
+            (1 - log_p.gather(1, targets[:, None]).exp().squeeze(1)) ** self.focal_gamma if self.focal_gamma else 1.0
+        )
         hard = -log_p.gather(1, targets[:, None]).squeeze(1)
         loss = (1 - self.label_smoothing) * hard - self.label_smoothing * log_p.mean(dim=1)
         return (weight * focus * loss).sum(), weight.sum()

@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask
@@ -23,6 +24,9 @@ class Trainer(pl.Trainer):
     on. ``max_epochs`` is the length of the whole run. Data come sharded from the datamodule (no sampler is put in),
     and checkpoints are read without running code.
     """
+
+    callbacks: list[pl.Callback]  # set by Lightning behind the back of type checkers, like the next one
+    fast_dev_run: bool | int
 
     def __init__(
         self, *args: Any, use_distributed_sampler: bool = False, sync_batchnorm: bool = False, **kwargs: Any
@@ -77,17 +81,18 @@ class Trainer(pl.Trainer):
     def _prepare(self, model: TransferTask, ckpt_path: str | None) -> int:
         """Build the network; return the phase to start in."""
         if ckpt_path is None:
-            if model.network is None:
+            if not model.built:
                 model.build()
             return 0
         checkpoint = read_checkpoint(ckpt_path)
         check_compatible(model, checkpoint, ckpt_path)
-        if model.network is None:
+        if not model.built:
             model.build(checkpoint[CHECKPOINT_KEY])
         phases = [phase.name for phase in model.plan]
         if checkpoint[CHECKPOINT_KEY]["phases"] != phases:
             raise UserError(
-                f"{ckpt_path} was trained in phases {checkpoint[CHECKPOINT_KEY]['phases']}, but the strategy plans {phases}.\n"
+                f"{ckpt_path} was trained in the phases {', '.join(checkpoint[CHECKPOINT_KEY]['phases'])};\n"
+                f"the strategy plans {', '.join(phases)}.\n"
                 "Resume with the run's own --model.transfer, or start a new run without --ckpt_path."
             )
         model.start_phase(checkpoint[CHECKPOINT_KEY]["phase"], epoch=checkpoint[CHECKPOINT_KEY]["phase_start_epoch"])
@@ -96,12 +101,12 @@ class Trainer(pl.Trainer):
     def _enter_next_phase(self, model: TransferTask, index: int) -> None:
         """Start phase ``index``: from the best weights so far where early stopping ended the one before."""
         stoppers = [callback for callback in self.early_stopping_callbacks if isinstance(callback, PhaseEarlyStopping)]
-        best = getattr(self.checkpoint_callback, "best_model_path", "")
+        best = self.best_checkpoint
         if best and model.phase.early_stop and any(stopper.fired for stopper in stoppers):
             model.load_state_dict(read_checkpoint(best)["state_dict"])
         for stopper in stoppers:
             stopper.start_phase()
-        model.start_phase(index, epoch=self.fit_loop.epoch_progress.current.processed)
+        model.start_phase(index, epoch=self.epochs_done)
         logger.info("Phase %d of %d: %s", index + 1, len(model.plan), model.phase.name)
 
     def _limit(self, model: TransferTask, max_epochs: int | None) -> None:
@@ -116,25 +121,42 @@ class Trainer(pl.Trainer):
             end = model.phase_start_epoch + model.phase.epochs
             if phases_done < len(model.plan) and max_epochs not in (None, -1) and end >= max_epochs:
                 raise UserError(
-                    f"Phase {model.phase.name!r} may last until epoch {end}, but --trainer.max_epochs is {max_epochs},\n"
-                    "which counts all phases: none would be left for the next one.\n"
+                    f"Phase {model.phase.name!r} may last until epoch {end}, and --trainer.max_epochs {max_epochs}\n"
+                    "counts all phases: no epoch would be left for the next one.\n"
                     "Raise --trainer.max_epochs or lower --model.transfer.head_epochs."
                 )
         self.fit_loop.max_epochs = end
 
+    @property
+    def epochs_done(self) -> int:
+        """Epochs trained in all phases so far."""
+        return self.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+
+    @property
+    def best_checkpoint(self) -> str:
+        """Path of the checkpoint with the best monitored metric so far, or the empty string."""
+        monitored = [c for c in self.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor is not None]
+        return next((callback.best_model_path for callback in monitored if callback.best_model_path), "")
+
     # --- evaluation -----------------------------------------------------------------------------------------
 
-    def validate(self, model: Any = None, *args: Any, ckpt_path: str | None = None, **kwargs: Any) -> Any:
+    def validate(  # type: ignore[override]
+        self, model: Any = None, dataloaders: Any = None, ckpt_path: str | None = None, **kwargs: Any
+    ) -> Any:
         """Evaluate on the validation split; ``ckpt_path`` may be a delta checkpoint."""
-        return super().validate(model, *args, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+        return super().validate(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
 
-    def test(self, model: Any = None, *args: Any, ckpt_path: str | None = None, **kwargs: Any) -> Any:
+    def test(  # type: ignore[override]
+        self, model: Any = None, dataloaders: Any = None, ckpt_path: str | None = None, **kwargs: Any
+    ) -> Any:
         """Evaluate on the test split; ``ckpt_path`` may be a delta checkpoint."""
-        return super().test(model, *args, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+        return super().test(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
 
-    def predict(self, model: Any = None, *args: Any, ckpt_path: str | None = None, **kwargs: Any) -> Any:
+    def predict(  # type: ignore[override]
+        self, model: Any = None, dataloaders: Any = None, ckpt_path: str | None = None, **kwargs: Any
+    ) -> Any:
         """Predict; ``ckpt_path`` may be a delta checkpoint."""
-        return super().predict(model, *args, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+        return super().predict(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
 
     def _prepared(self, model: Any, ckpt_path: str | None) -> str | None:
         """Build the network for ``ckpt_path``; the path that is left for Lightning to load."""
@@ -146,7 +168,7 @@ class Trainer(pl.Trainer):
             return None
         checkpoint = read_checkpoint(ckpt_path)
         check_compatible(model, checkpoint, ckpt_path)
-        if model.network is None:
+        if not model.built:
             model.build(checkpoint[CHECKPOINT_KEY])
         return ckpt_path
 
@@ -154,7 +176,7 @@ class Trainer(pl.Trainer):
         """The file behind ``best`` and ``last``, as written by the fit before; any other path as it is."""
         if ckpt_path not in ("best", "last"):
             return ckpt_path
-        path = getattr(self.checkpoint_callback, f"{ckpt_path}_model_path", "")
+        path = self.best_checkpoint if ckpt_path == "best" else getattr(self.checkpoint_callback, "last_model_path", "")
         if not path:
             raise UserError(f"This run has written no {ckpt_path} checkpoint.\nGive --ckpt_path the path of one.")
         return path
