@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 
 from transfusion_cli.models.cifar_resnet import BasicBlock, checkpoint_filter_fn
+from transfusion_cli.models.facts import normalisation
+from transfusion_cli.models.pretrained import build_network
 
 
 @pytest.mark.parametrize(
@@ -88,3 +93,27 @@ def test_filter_renames_the_common_head() -> None:
         "fc.bias",
         "conv1.weight",
     }
+
+
+def test_the_shipped_weights_are_declared_as_their_file_says():
+    config = timm.models.get_pretrained_cfg("cifar_resnet20.textures")
+    with safe_open(config.file, framework="pt") as file:
+        metadata = file.metadata()
+        classes = file.get_slice("fc.weight").get_shape()[0]
+    assert json.loads(metadata["mean"]) == pytest.approx(config.mean)
+    assert json.loads(metadata["std"]) == pytest.approx(config.std)
+    assert tuple(json.loads(metadata["input_size"])) == config.input_size
+    assert classes == config.num_classes
+
+
+def test_the_bare_name_means_no_shipped_weights():
+    config = timm.models.get_pretrained_cfg("cifar_resnet20")
+    assert config.tag == "untrained" and not config.has_weights
+    assert config.mean == (0.485, 0.456, 0.406)
+
+
+def test_the_shipped_weights_load_without_a_network_connection():
+    network, report = build_network("cifar_resnet20.textures", num_outputs=5)
+    assert report.complete and not any(name.startswith("fc.") for name in report.matched)
+    assert network.fc.weight.shape == (5, 64)
+    assert normalisation(network)[0] == pytest.approx((0.4459, 0.4454, 0.4467))

@@ -133,3 +133,23 @@ def test_a_changed_plan_is_refused(tmp_path):
 def test_head_epochs_must_leave_room(tmp_path):
     with pytest.raises(UserError, match="max_epochs"):
         run(tmp_path, BatchNormAffine(head_epochs=2), epochs=2, save=False)
+
+
+def test_a_changed_learning_rate_wins_over_the_restored_one(tmp_path):
+    def adam(lr):
+        return partial(torch.optim.Adam, lr=lr)
+
+    run(tmp_path, HeadOnly(), SCHEDULES["step"], epochs=2, optimizer=adam(0.1))
+    path = str(sorted((tmp_path / "epochs").iterdir())[0])
+    _, trainer = run(tmp_path, HeadOnly(), SCHEDULES["step"], 3, path, save=False, optimizer=adam(0.4))
+    # Three steps of the schedule, each halving: the place in it is kept, the scale is new.
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.4 * 0.5**3)
+
+
+def test_a_longer_run_stretches_the_cosine(tmp_path):
+    run(tmp_path, HeadOnly(), SCHEDULES["cosine"], epochs=2)
+    path = str(sorted((tmp_path / "epochs").iterdir())[-1])
+    task, trainer = run(tmp_path, HeadOnly(), SCHEDULES["cosine"], 4, path, save=False)
+    schedule = trainer.lr_scheduler_configs[0].scheduler
+    assert schedule.total_steps == 12 and schedule.last_epoch == 12
+    assert trainer.global_step == 12

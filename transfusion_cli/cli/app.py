@@ -180,10 +180,19 @@ class TransfusionCLI(LightningCLI):
             log.warning("No --ckpt_path: the weights are evaluated as they are before any training.")
         try:
             super()._run_subcommand(subcommand)
-        except BaseException:
+        except BaseException as error:
             if self.folder is not None:
                 recording.discard_if_empty(self.folder)
+            if isinstance(error, SystemExit) and self.trainer.interrupted:
+                self._stopped()
             raise
+
+    def _stopped(self) -> None:
+        """Say how to go on after Ctrl-C, and exit as programs do that were interrupted."""
+        last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
+        if last is not None and last.is_file() and self.trainer.is_global_zero:
+            print(f"\nStopped. Resume with: transfusion fit --ckpt_path {last}")
+        raise SystemExit(130)
 
     def before_fit(self) -> None:
         """Say what is about to train."""

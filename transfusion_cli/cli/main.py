@@ -87,4 +87,6 @@ def main(args: list[str] | None = None) -> Any:
 
 def entry() -> None:
     """The ``transfusion`` console script."""
+    # Waiting OpenMP threads that spin slow a busy machine down many times; read when torch is loaded, later on.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     main()

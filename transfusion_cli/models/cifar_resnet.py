@@ -6,6 +6,7 @@ Three stages of width 16, 32 and 64 and parameter-free shortcuts (option A): 0.2
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -129,21 +130,29 @@ def checkpoint_filter_fn(state_dict: dict[str, Tensor], model: nn.Module) -> dic
     return {f"fc{name[6:]}" if name.startswith("linear.") else name: tensor for name, tensor in state_dict.items()}
 
 
+SHARED_CFG = {
+    "num_classes": 10,
+    "input_size": (3, 32, 32),
+    "pool_size": (8, 8),
+    "crop_pct": 1.0,
+    "interpolation": "bilinear",
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+    "first_conv": "conv1",
+    "classifier": "fc",
+}
+# The weights that come with the package; mean and std are those in the file's metadata.
+TEXTURES_CFG = SHARED_CFG | {
+    "file": str(Path(__file__).parents[1] / "weights" / "cifar_resnet20_textures.safetensors"),
+    "num_classes": 20,
+    "mean": (0.4459, 0.4454, 0.4467),
+    "std": (0.2052, 0.2051, 0.2053),
+}
+# The star, which has to come later, makes a tag the one meant by the bare name: files from elsewhere expect the usual
+# mean and std.
 default_cfgs = generate_default_cfgs(
-    {
-        f"cifar_resnet{depth}.untrained": {
-            "num_classes": 10,
-            "input_size": (3, 32, 32),
-            "pool_size": (8, 8),
-            "crop_pct": 1.0,
-            "interpolation": "bilinear",
-            "mean": (0.485, 0.456, 0.406),
-            "std": (0.229, 0.224, 0.225),
-            "first_conv": "conv1",
-            "classifier": "fc",
-        }
-        for depth in (20, 32, 44, 56, 110)
-    }
+    {"cifar_resnet20.textures": TEXTURES_CFG}
+    | {f"cifar_resnet{depth}.untrained*": SHARED_CFG for depth in (20, 32, 44, 56, 110)}
 )
 
 

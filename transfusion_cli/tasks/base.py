@@ -84,6 +84,7 @@ class TransferTask(pl.LightningModule):
         self.seed = seed
         self.phase_index = 0
         self.phase_start_epoch = 0
+        self.phase_start_step = 0
         self.reestimated = False
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
@@ -178,10 +179,11 @@ class TransferTask(pl.LightningModule):
         """The current phase of the plan."""
         return self.plan[self.phase_index]
 
-    def start_phase(self, index: int, epoch: int = 0) -> None:
-        """Make phase ``index`` of the plan the current one, started in epoch ``epoch`` of the run."""
+    def start_phase(self, index: int, epoch: int = 0, step: int = 0) -> None:
+        """Make phase ``index`` of the plan the current one, started in epoch ``epoch`` and step ``step`` of the run."""
         self.phase_index = index
         self.phase_start_epoch = epoch
+        self.phase_start_step = step
         self._plateau_state = None
         start_phase(self.network, self.phase)
         self.train()
@@ -314,8 +316,7 @@ class TransferTask(pl.LightningModule):
         make: Callable[..., Any] = self.lr_scheduler
         schedule = make(optimizer)
         if isinstance(schedule, WarmupCosine):
-            done = self.trainer.fit_loop.epoch_loop.global_step
-            schedule.fit_to(max(1, int(self.trainer.estimated_stepping_batches) - done))
+            schedule.fit_to(max(1, int(self.trainer.estimated_stepping_batches) - self.phase_start_step))
         return schedule
 
     def step_plateau(self, metrics: dict[str, float]) -> None:
@@ -381,7 +382,7 @@ class TransferTask(pl.LightningModule):
             "base": self.base.to_dict(),
             "phases": [phase.name for phase in self.plan],
             "phase": self.phase_index,
-            "phase_start_epoch": self.phase_start_epoch,
+            "phase_start": (self.phase_start_epoch, self.phase_start_step),
             "reestimated": self.reestimated,
             "optimizer": self._options,
             "plateau": self._plateau.state_dict() if self._plateau is not None else None,

@@ -1,6 +1,7 @@
 """A learning-rate schedule that fits itself to the length of a phase."""
 
 import math
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -29,6 +30,10 @@ class WarmupCosine(LambdaLR):
             return (step + 1) / (rising + 1)
         done = min(1.0, (step - rising) / max(1.0, self.total_steps - rising))
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the schedule is; not how long it is, so that a resumed run may be given another length."""
+        return {key: value for key, value in super().state_dict().items() if key != "total_steps"}
 
     def fit_to(self, total_steps: int) -> None:
         """Learn how long the phase is; call before the first step."""

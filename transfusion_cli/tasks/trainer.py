@@ -95,7 +95,7 @@ class Trainer(pl.Trainer):
                 f"the strategy plans {', '.join(phases)}.\n"
                 "Resume with the run's own --model.transfer, or start a new run without --ckpt_path."
             )
-        model.start_phase(checkpoint[CHECKPOINT_KEY]["phase"], epoch=checkpoint[CHECKPOINT_KEY]["phase_start_epoch"])
+        model.start_phase(checkpoint[CHECKPOINT_KEY]["phase"], *checkpoint[CHECKPOINT_KEY]["phase_start"])
         return model.phase_index
 
     def _enter_next_phase(self, model: TransferTask, index: int) -> None:
@@ -106,7 +106,7 @@ class Trainer(pl.Trainer):
             model.load_state_dict(read_checkpoint(best)["state_dict"])
         for stopper in stoppers:
             stopper.start_phase()
-        model.start_phase(index, epoch=self.epochs_done)
+        model.start_phase(index, self.epochs_done, self.global_step)
         logger.info("Phase %d of %d: %s", index + 1, len(model.plan), model.phase.name)
 
     def _limit(self, model: TransferTask, max_epochs: int | None) -> None:
