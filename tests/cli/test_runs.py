@@ -39,7 +39,7 @@ def test_the_run_folder(home):
     run = home / RUN
     for name in ("config.yaml", "environment.json", "split.csv", "results.json", "checkpoints/best.ckpt"):
         assert (run / name).is_file(), name
-    assert (home / "lightning_logs/bn/latest").resolve() == run.resolve()
+    assert (home / "lightning_logs/bn/latest/checkpoints").resolve() == (run / "checkpoints").resolve()
     assert "test/auroc" in json.loads((run / "results.json").read_text())
     assert not (home / "checkpoints").exists()
 

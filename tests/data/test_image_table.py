@@ -143,7 +143,7 @@ def message_of(error):
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        ({"label": None}, {}, r"no column 'label'\nin .*table.csv\nChoose from: image, patient, oedema, nodule"),
+        ({"label": None}, {}, r"no column 'label'\nin .*table.csv\nChoose from: image, nodule, oedema, patient"),
         ({}, {"patient_column": "pateint"}, r"no column 'pateint'\nin .*\nDid you mean patient\?"),
         ({}, {"classes": ["healthy", "mild"]}, r"unknown value 'severe' in column 'label', row 6 \(8 such rows\)"),
         ({}, {"label_columns": ["oedema", "label"]}, r"unknown value 'healthy' in column 'label', row 2"),

@@ -1,8 +1,10 @@
 """Run folders are never shared by two runs."""
 
+import os
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.reports.run_folder import RunFolder
 
@@ -14,16 +16,28 @@ def alone(monkeypatch):
 
 def test_versions_count_up_and_latest_follows(tmp_path):
     folders = [RunFolder.create("demo", tmp_path) for _ in range(3)]
+    for folder in folders:
+        folder.publish()
     assert [f.path.name for f in folders] == ["version_0", "version_1", "version_2"]
-    assert (tmp_path / "demo" / "latest").resolve() == folders[-1].path.resolve()
+    assert (tmp_path / "demo" / "latest" / "checkpoints").resolve() == folders[-1].checkpoints.resolve()
     (tmp_path / "demo" / "version_1").rmdir()
     assert RunFolder.create("demo", tmp_path).path.name == "version_3"
+
+
+def test_tensorboard_finds_no_run_twice(tmp_path):
+    folder = RunFolder.create("demo", tmp_path)
+    folder.publish()
+    (folder.path / "events.out.tfevents.1").touch()
+    found = [path for path, _, files in os.walk(tmp_path, followlinks=True) if any("tfevents" in f for f in files)]
+    assert found == [str(folder.path)]
 
 
 def test_a_folder_of_the_users_named_latest_is_left_alone(tmp_path):
     (tmp_path / "demo" / "latest").mkdir(parents=True)
     (tmp_path / "demo" / "latest" / "note.txt").write_text("mine")
-    assert RunFolder.create("demo", tmp_path).path.name == "version_0"
+    folder = RunFolder.create("demo", tmp_path)
+    folder.publish()
+    assert folder.path.name == "version_0"
     assert (tmp_path / "demo" / "latest" / "note.txt").read_text() == "mine"
     assert not list((tmp_path / "demo").glob(".latest*"))
 
@@ -36,12 +50,20 @@ def test_later_processes_of_a_run_share_its_folder(tmp_path):
     assert RunFolder.create("demo", tmp_path).path != first.path
 
 
+def test_other_processes_of_a_cluster_make_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 3)
+    assert not RunFolder.create("demo", tmp_path).path.exists()
+
+
 def test_a_checkpoint_knows_its_run(tmp_path):
     folder = RunFolder.create("demo", tmp_path)
+    folder.checkpoints.mkdir()
     checkpoint = folder.checkpoints / "last.ckpt"
     assert RunFolder.holding(checkpoint) is None  # no config: not a run of ours
+    folder.publish()
     folder.config.write_text("")
-    assert RunFolder.holding(checkpoint).path == folder.path
+    assert RunFolder.holding(checkpoint).path == folder.path.resolve()
+    assert RunFolder.holding(tmp_path / "demo/latest/checkpoints/last.ckpt").path == folder.path.resolve()
     assert RunFolder.holding(None) is None
     assert RunFolder.holding(Path("elsewhere/model.ckpt")) is None
 

@@ -9,7 +9,9 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.strategies import ACNorm, BatchNormAffine, FullFineTuning, HeadOnly
 
 
-@pytest.mark.parametrize("transfer", [HeadOnly(), BatchNormAffine(), [ACNorm(), BatchNormAffine()]], ids=str)
+@pytest.mark.parametrize(
+    "transfer", [HeadOnly(), BatchNormAffine(), [ACNorm(), BatchNormAffine()]], ids=["head", "affine", "acnorm"]
+)
 def test_frozen_statistics_give_equal_outputs_in_training_and_evaluation(transfer, tmp_path):
     task = make_task(tmp_path, transfer)
     task.build()

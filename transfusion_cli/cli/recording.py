@@ -56,12 +56,9 @@ def settle(callbacks: list[Callback], folder: Path) -> None:
 
 def discard_if_empty(folder: RunFolder) -> None:
     """Take back the folder of a run that ended before it began."""
-    home, latest = folder.path.parent, folder.path.parent / "latest"
     with suppress(OSError):  # it, or the one above, holds something
         folder.path.rmdir()
-        if latest.is_symlink() and not latest.exists():
-            latest.unlink()
-        home.rmdir()
+        folder.path.parent.rmdir()
 
 
 def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> None:

@@ -41,6 +41,7 @@ class RunFiles(pl.Callback):
 
     @rank_zero_only
     def _write(self, trainer: pl.Trainer) -> None:
+        self.folder.publish()
         self.folder.free("config.yaml").write_text(self.config)
         self.folder.free("overrides.txt").write_text(shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
         self.folder.free("environment.json").write_text(json.dumps(environment(self.seed), indent=2) + "\n")

@@ -1,11 +1,17 @@
 """One folder per run, never written over by another."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
 
 ROOT = Path("lightning_logs")
+LINKED = ("checkpoints", "config.yaml", "environment.json", "metrics.csv", "results.json")
+"""What ``latest/`` gives access to."""
+
 _VARIABLE = "TRANSFUSION_RUN_FOLDER"
 
 
@@ -21,15 +27,18 @@ class RunFolder:
 
     @classmethod
     def create(cls, name: str, root: Path = ROOT) -> "RunFolder":
-        """Make the next free version of ``name`` and point ``latest`` to it.
+        """Make the next free version of ``name``.
 
-        Processes of the same run that start later find the folder of the first in their environment.
+        Processes that the first one starts find its folder in their environment. Those that a cluster starts beside
+        it (SLURM, torchrun) get a name that stays unused: only the first process writes.
 
         Raises:
             UserError: when the folder cannot be written.
         """
         if inherited := os.environ.get(_VARIABLE):
             return cls(inherited)
+        if rank_zero_only.rank:
+            return cls(root / name / f"process_{rank_zero_only.rank}")
         versions = [int(p.name[8:]) for p in (root / name).glob("version_*") if p.name[8:].isdigit()]
         number = max(versions, default=-1) + 1
         while True:
@@ -44,27 +53,29 @@ class RunFolder:
                     f"Could not make the run folder {path}: {error.strerror}.\n"
                     "Run from a folder that you may write to, or give --root another place."
                 ) from error
-        folder = cls(path)
-        folder._publish()
-        return folder
+        return cls(path)
 
     @classmethod
     def holding(cls, ckpt_path: str | Path | None) -> "RunFolder | None":
         """The run folder that a checkpoint lies in, or None where it lies elsewhere."""
         if ckpt_path is None:
             return None
-        parent = Path(ckpt_path).parent
+        # A path through ``latest`` means the run that it leads to now.
+        parent = Path(os.path.realpath(ckpt_path)).parent
         home = parent.parent if parent.name == "checkpoints" else parent
         return cls(home) if (home / "config.yaml").is_file() else None
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Make ``latest/`` lead to this run: a folder of links, since TensorBoard would show a linked run twice."""
         latest = self.path.parent / "latest"
-        fresh = self.path.parent / f".latest_{os.getpid()}"
-        try:
-            fresh.symlink_to(self.path.name)
-            os.replace(fresh, latest)
-        except OSError:  # no links on this file system, or a folder of the user's has that name
-            fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # no links on this file system; the run does not need them
+            if latest.is_dir() and not all(entry.is_symlink() for entry in latest.iterdir()):
+                return  # the user's
+            latest.mkdir(exist_ok=True)
+            for name in LINKED:
+                fresh = latest / f".{name}_{os.getpid()}"
+                fresh.symlink_to(Path("..") / self.path.name / name)
+                os.replace(fresh, latest / name)
 
     def share(self) -> None:
         """Let processes started from here on write into this folder."""

@@ -89,8 +89,8 @@ class TensorBoardReport(pl.Callback):
         for layer, affine in now.items():
             drift[layer] = {part: _relative(value, self._start[layer][part]) for part, value in affine.items()}
             for part, value in drift[layer].items():
-                writer.add_scalar(f"drift/{part}/{layer}", value, trainer.global_step)
-        writer.add_figure("drift of BatchNorm", figures.drift_figure(drift), trainer.current_epoch)
+                writer.add_scalar(f"weights/drift of {part}/{layer}", value, trainer.global_step)
+        writer.add_figure("weights/drift of scale and shift", figures.drift_figure(drift), trainer.current_epoch)
 
 
 def evaluation_figures(task: ClassificationTask) -> dict[str, Figure]:

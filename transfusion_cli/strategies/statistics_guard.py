@@ -30,7 +30,7 @@ class StatisticsGuard:
         torch._foreach_copy_(self._kept, self._statistics)
 
     def repair(self) -> None:
-        """Restore every statistic that is no longer finite; call after the forward pass.
+        """Restore every statistic that is no longer finite; call after the backward pass.
 
         Stays on the device: nothing waits for the result.
         """

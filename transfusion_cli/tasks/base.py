@@ -224,8 +224,8 @@ class TransferTask(pl.LightningModule):
         if self._guard is not None:
             self._guard.remember()
 
-    def on_before_backward(self, loss: Tensor) -> None:
-        """Undo what an overflowing half-precision batch wrote into running statistics."""
+    def on_after_backward(self) -> None:
+        """Undo what an overflowing half-precision batch wrote into running statistics; the backward pass needs them."""
         if self._guard is not None:
             self._guard.repair()
 

@@ -1,0 +1,7 @@
+"""What all tests share: one thread each, and no run folder inherited from outside."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # two test processes share two cores; must be set before torch is loaded
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ.pop("TRANSFUSION_RUN_FOLDER", None)
