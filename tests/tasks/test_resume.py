@@ -149,7 +149,7 @@ def test_a_changed_learning_rate_wins_over_the_restored_one(tmp_path):
 def test_a_longer_run_stretches_the_cosine(tmp_path):
     run(tmp_path, HeadOnly(), SCHEDULES["cosine"], epochs=2)
     path = str(sorted((tmp_path / "epochs").iterdir())[-1])
-    task, trainer = run(tmp_path, HeadOnly(), SCHEDULES["cosine"], 4, path, save=False)
+    _, trainer = run(tmp_path, HeadOnly(), SCHEDULES["cosine"], 4, path, save=False)
     schedule = trainer.lr_scheduler_configs[0].scheduler
     assert schedule.total_steps == 12 and schedule.last_epoch == 12
     assert trainer.global_step == 12

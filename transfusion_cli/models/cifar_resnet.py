@@ -130,7 +130,7 @@ def checkpoint_filter_fn(state_dict: dict[str, Tensor], model: nn.Module) -> dic
     return {f"fc{name[6:]}" if name.startswith("linear.") else name: tensor for name, tensor in state_dict.items()}
 
 
-SHARED_CFG = {
+SHARED_CFG: dict[str, Any] = {
     "num_classes": 10,
     "input_size": (3, 32, 32),
     "pool_size": (8, 8),
@@ -142,7 +142,7 @@ SHARED_CFG = {
     "classifier": "fc",
 }
 # The weights that come with the package; mean and std are those in the file's metadata.
-TEXTURES_CFG = SHARED_CFG | {
+TEXTURES_CFG: dict[str, Any] = SHARED_CFG | {
     "file": str(Path(__file__).parents[1] / "weights" / "cifar_resnet20_textures.safetensors"),
     "num_classes": 20,
     "mean": (0.4459, 0.4454, 0.4467),
@@ -150,10 +150,8 @@ TEXTURES_CFG = SHARED_CFG | {
 }
 # The star, which has to come later, makes a tag the one meant by the bare name: files from elsewhere expect the usual
 # mean and std.
-default_cfgs = generate_default_cfgs(
-    {"cifar_resnet20.textures": TEXTURES_CFG}
-    | {f"cifar_resnet{depth}.untrained*": SHARED_CFG for depth in (20, 32, 44, 56, 110)}
-)
+UNTRAINED_CFGS: dict[str, Any] = {f"cifar_resnet{depth}.untrained*": SHARED_CFG for depth in (20, 32, 44, 56, 110)}
+default_cfgs = generate_default_cfgs({"cifar_resnet20.textures": TEXTURES_CFG, **UNTRAINED_CFGS})
 
 
 def _create(name: str, pretrained: bool, **kwargs: Any) -> CifarResNet:

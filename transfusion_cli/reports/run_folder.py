@@ -37,8 +37,8 @@ class RunFolder:
         """
         if inherited := os.environ.get(_VARIABLE):
             return cls(inherited)
-        if rank_zero_only.rank:
-            return cls(root / name / f"process_{rank_zero_only.rank}")
+        if rank := getattr(rank_zero_only, "rank", 0):
+            return cls(root / name / f"process_{rank}")
         versions = [int(p.name[8:]) for p in (root / name).glob("version_*") if p.name[8:].isdigit()]
         number = max(versions, default=-1) + 1
         while True:

@@ -1,0 +1,98 @@
+"""Every shipped config trains, tests and predicts, on data built in the real layouts."""
+
+import csv
+import json
+
+import pytest
+import timm
+import torch
+from safetensors import safe_open
+from support.chexpert import build_chexpert
+from support.commands import transfusion
+from support.images import build_image_folders
+from support.medmnist import build_medmnist
+from support.networks import randomised
+
+STRATEGIES = ("full", "head", "bn", "meanvar", "acnorm")
+QUICK = "--trainer.accelerator cpu --trainer.devices 1 --trainer.enable_progress_bar false --data.num_workers 0"
+SMALL = f"{QUICK} --trainer.max_epochs 1 --data.batch_size 8"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Tiny data sets, and weights files as users have them."""
+    folder = tmp_path_factory.mktemp("shipped")
+    build_chexpert(folder / "CheXpert-v1.0-small", patients=40, test_patients=10)
+    build_medmnist(folder / "medmnist")
+    build_image_folders(folder / "my_images", classes=("benign", "malignant"), patients=12, images=2)
+    state = {f"module.{name.replace('fc.', 'linear.')}": tensor for name, tensor in randomised().state_dict().items()}
+    torch.save({"state_dict": state, "best_prec1": 91.78}, folder / "resnet20.th")
+    torch.save(timm.create_model("resnet18", num_classes=1000).state_dict(), folder / "resnet18.pth")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(home, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+def evaluate(cli):
+    """Test the best checkpoint and predict with the delta; both leave what they promise."""
+    run = cli.folder.path
+    transfusion(f"test --ckpt_path {run}/checkpoints/best.ckpt {QUICK}")
+    results = json.loads((run / "results.json").read_text())
+    assert {"value", "low", "high"} <= set(results["test/auroc"])
+    assert "val/loss" in results
+    transfusion(f"predict --ckpt_path {run}/checkpoints/delta.safetensors {QUICK}")
+    tested, predicted = (
+        list(csv.DictReader((run / name).open(newline=""))) for name in ("predictions_test.csv", "predictions.csv")
+    )
+    assert tested == predicted and len(tested) == results["test/samples"]["value"]
+    return results, tested
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_chexpert(strategy):
+    weights = "--model.backbone resnet18 --model.pretrained resnet18.pth --data.image_size 32"
+    cli = transfusion(f"fit --config chexpert_{strategy} --data.root CheXpert-v1.0-small {weights} {SMALL}")
+    results, rows = evaluate(cli)
+    assert results["test/patients"]["value"] == 10
+    assert list(rows[0])[:3] == ["id", "patient", "p_Atelectasis"]
+
+
+def test_chexpert_bn_as_shipped_but_for_the_download():
+    cli = transfusion(
+        f"fit --config chexpert_bn --data.root CheXpert-v1.0-small --model.pretrained false {SMALL} "
+        "--data.image_size 64 --trainer.limit_train_batches 1"
+    )
+    assert type(cli.model.network).__name__ == "DenseNet"
+    assert len(cli.model.parts.batch_norm) == 121
+    assert sum(p.numel() for p in cli.model.parameters() if p.requires_grad) == 83_648 + 5 * 1025
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_pneumoniamnist(strategy):
+    cli = transfusion(
+        f"fit --config pneumoniamnist_{strategy} --data.root medmnist --model.pretrained resnet20.th {SMALL}"
+    )
+    evaluate(cli)
+    if strategy == "bn":
+        with safe_open(cli.folder.checkpoints / "delta.safetensors", framework="pt") as file:
+            trained = sum(file.get_tensor(name).numel() for name in file.keys() if name.startswith("network."))  # noqa: SIM118
+        assert trained == 1441
+
+
+def test_images():
+    cli = transfusion(
+        f"fit --config images_bn --data.root my_images --data.image_size 32 --model.backbone resnet18 "
+        f"--model.pretrained resnet18.pth {SMALL}"
+    )
+    _results, rows = evaluate(cli)
+    assert cli.model.loss.class_weights is not None
+    assert {"p_malignant", "label_malignant"} <= set(rows[0])
+
+
+def test_demo():
+    cli = transfusion(f"fit --config demo --data.patients 40 --data.test_patients 20 {SMALL}")
+    assert (cli.folder.path / "results.json").is_file()
+    assert cli.model.weights_report.source.endswith("cifar_resnet20.textures")
