@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfusion_cli.data.images import Window, scale
+from transfusion_cli.data.intensity import Window, scale
 
 if TYPE_CHECKING:
     from pydicom import Dataset

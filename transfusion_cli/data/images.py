@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from transfusion_cli.data.intensity import Window, scale
 from transfusion_cli.errors import UserError
-
-Window = tuple[float, float]
-"""Centre and width of the range of source values shown from black to white."""
 
 EXTENSIONS = {
     ".png",
@@ -74,12 +72,6 @@ def read_image(
             f"not a readable image: {path}\n{reason}\nReplace the file or remove its row; --data.verify true finds all."
         ) from error
     return _with_channels(image, channels)
-
-
-def scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map low..high to 0..1, float32, values outside clipped."""
-    span = max(float(high) - float(low), 1e-12)
-    return np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(span), 0, 1)
 
 
 def _is_dicom(path: Path) -> bool:

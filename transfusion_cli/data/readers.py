@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from transfusion_cli.data.images import Window, read_image
+from transfusion_cli.data.images import read_image
+from transfusion_cli.data.intensity import Window
 from transfusion_cli.errors import UserError
 
 

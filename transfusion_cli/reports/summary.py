@@ -1,5 +1,9 @@
 """What a person reads when a run ends."""
 
+import shutil
+import sys
+from pathlib import Path
+
 from transfusion_cli.reports.run_folder import RunFolder
 
 
@@ -12,15 +16,17 @@ def summary(folder: RunFolder, audit: str, table: str) -> str:
         table: metrics with intervals, or the empty string where no test was made.
     """
     run, checkpoints = folder.path, folder.checkpoints
+    # Typed from outside the environment (``.venv/bin/transfusion``), the next commands need the same way in.
+    here = "" if shutil.which("transfusion") else f"{Path(sys.argv[0]).parent}/"
     parts = [f"What trained\n{audit}"]
     if table:
         parts.insert(0, f"Test split, best checkpoint, 95 % intervals by bootstrap over patients\n{table}")
     parts.append(f"Run folder\n{run}/")
     parts.append(
         "Next\n"
-        f"  curves   tensorboard --logdir {run.parent}\n"
-        f"  test     transfusion test --ckpt_path {checkpoints / 'best.ckpt'}\n"
-        f"  predict  transfusion predict --ckpt_path {checkpoints / 'delta.safetensors'}\n"
-        f"  resume   transfusion fit --ckpt_path {checkpoints / 'last.ckpt'} --trainer.max_epochs MORE"
+        f"  curves   {here}tensorboard --logdir {run.parent}\n"
+        f"  test     {here}transfusion test --ckpt_path {checkpoints / 'best.ckpt'}\n"
+        f"  predict  {here}transfusion predict --ckpt_path {checkpoints / 'delta.safetensors'}\n"
+        f"  resume   {here}transfusion fit --ckpt_path {checkpoints / 'last.ckpt'} --trainer.max_epochs MORE"
     )
     return "\n\n".join(parts)

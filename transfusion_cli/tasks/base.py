@@ -1,6 +1,5 @@
 """The LightningModule that carries a transfer strategy through its phases."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +24,9 @@ from transfusion_cli.strategies.full_fine_tuning import FullFineTuning
 from transfusion_cli.strategies.parts import NetworkParts
 from transfusion_cli.strategies.plan import Phase, check_plan, parameter_groups
 from transfusion_cli.strategies.statistics_guard import StatisticsGuard
+from transfusion_cli.tasks.loss_watch import LossWatch
+from transfusion_cli.tasks.optimizer_options import apply_changed_options, plain_options
 from transfusion_cli.tasks.schedules import WarmupCosine
-
-logger = logging.getLogger(__name__)
 
 CHECKPOINT_KEY = "transfusion"
 """Where a checkpoint keeps what Lightning's own entries do not: base weights, plan, phase, metrics."""
@@ -89,7 +88,7 @@ class TransferTask(pl.LightningModule):
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._guard: StatisticsGuard | None = None
-        self._first_bad: Tensor | None = None
+        self.loss_watch = LossWatch()
         self._options: list[dict[str, Any]] = []
         self._resumed_options: list[dict[str, Any]] = []
 
@@ -185,6 +184,7 @@ class TransferTask(pl.LightningModule):
         self.phase_start_epoch = epoch
         self.phase_start_step = step
         self._plateau_state = None
+        self._resumed_options = []
         start_phase(self.network, self.phase)
         self.train()
 
@@ -197,7 +197,9 @@ class TransferTask(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Take up changed optimizer options; re-estimate BatchNorm statistics where the plan says so, once in a run."""
-        self._apply_changed_options()
+        schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+        apply_changed_options(self.trainer.optimizers[0], schedules, self._resumed_options, self._options)
+        self._resumed_options = []
         if self.phase.statistics == "reestimate" and not self.reestimated:
             self._reestimate()
         half = "16" in str(self.trainer.precision) and self.phase.statistics == "update"
@@ -207,10 +209,11 @@ class TransferTask(pl.LightningModule):
     def _reestimate(self) -> None:
         loader = self.trainer.datamodule.statistics_dataloader()  # type: ignore[attr-defined]
         images = (self.normalise(batch["image"].to(self.device)) for batch in loader)
-        reestimate_statistics(self.network, images, all_reduce=self._sum_over_processes)
+        reestimate_statistics(self.network, images, all_reduce=self.sum_over_processes)
         self.reestimated = True
 
-    def _sum_over_processes(self, tensor: Tensor) -> Tensor:
+    def sum_over_processes(self, tensor: Tensor) -> Tensor:
+        """The sum of ``tensor`` over all processes."""
         return self.trainer.strategy.reduce(tensor, reduce_op="sum") if self.trainer.world_size > 1 else tensor
 
     def on_train_epoch_start(self) -> None:
@@ -275,7 +278,7 @@ class TransferTask(pl.LightningModule):
             weight_decay=float(defaults.get("weight_decay", 0.0)),
         )
         optimizer = self.optimizer(groups)
-        self._options = [_plain(group) for group in optimizer.param_groups]
+        self._options = plain_options(optimizer)
         self._plateau = None
         if self.lr_scheduler is None:
             return optimizer
@@ -288,28 +291,6 @@ class TransferTask(pl.LightningModule):
             return optimizer
         interval = "step" if isinstance(schedule, WarmupCosine) else "epoch"
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
-
-    def _apply_changed_options(self) -> None:
-        """Let a resumed run follow options that were changed since: the restored optimizer has the old ones.
-
-        What the configuration did not change goes on exactly. A new learning rate scales the present one, so that a
-        schedule keeps its place.
-        """
-        old, self._resumed_options = self._resumed_options, []
-        if len(old) != len(self._options):
-            return
-        schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
-        for index, (before, now) in enumerate(zip(old, self._options, strict=True)):
-            group = self.trainer.optimizers[0].param_groups[index]
-            for key in (key for key in now if key in before and now[key] != before[key]):
-                logger.info("%s of %s changes from %s to %s", key, now["name"], before[key], now[key])
-                if key != "lr":
-                    group[key] = now[key]
-                    continue
-                factor = now["lr"] / before["lr"] if before["lr"] else None
-                group["lr"] = now["lr"] if factor is None else group["lr"] * factor
-                for schedule in schedules:
-                    schedule.base_lrs[index] = now["lr"]
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         assert self.lr_scheduler is not None
@@ -331,43 +312,14 @@ class TransferTask(pl.LightningModule):
             )
         self._plateau.step(metrics[monitor])
 
-    def watch_loss(self, loss: Tensor) -> None:
-        """Note the first batch whose loss is not finite; looked at now and then, since looking waits for the device."""
-        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        if self._first_bad is None:
-            self._first_bad = torch.full((), torch.inf, dtype=torch.float64, device=loss.device)
-        bad = ~torch.isfinite(loss.detach())
-        self._first_bad = torch.where(bad, self._first_bad.clamp_max(step), self._first_bad)
-        if step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.check_loss()
-
-    def check_loss(self) -> None:
-        """Stop if a training loss was NaN or infinite.
-
-        Raises:
-            UserError: saying in which batch, and which checkpoint is still good.
-        """
-        if self._first_bad is None:
-            return
-        anywhere = self._sum_over_processes(torch.isfinite(self._first_bad).double())
-        if anywhere.item() == 0:
-            return
-        step = f"batch {int(self._first_bad)}" if torch.isfinite(self._first_bad) else "another process"
-        raise UserError(
-            f"The training loss became NaN or infinite at {step} (epoch {self.trainer.current_epoch}).\n"
-            f"The checkpoints of the run are from before. Try a lower learning rate, such as "
-            f"--model.optimizer.lr {self.trainer.optimizers[0].param_groups[0]['lr'] / 10:.1g},\n"
-            "or --trainer.gradient_clip_val 1.0; --trainer.precision 32-true rules out overflow."
-        )
-
     def on_train_epoch_end(self) -> None:
         """See that the whole epoch was finite."""
-        self.check_loss()
+        self.loss_watch.check(self)
 
     def on_validation_start(self) -> None:
         """See that what is validated, and then saved, was trained on finite losses."""
         if not self.trainer.sanity_checking:
-            self.check_loss()
+            self.loss_watch.check(self)
 
     # --- checkpoints ----------------------------------------------------------------------------------------
 
@@ -377,7 +329,7 @@ class TransferTask(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs: base weights, plan and phase."""
-        self.check_loss()
+        self.loss_watch.check(self)
         checkpoint[CHECKPOINT_KEY] = self.describe() | {
             "base": self.base.to_dict(),
             "phases": [phase.name for phase in self.plan],
@@ -396,11 +348,6 @@ class TransferTask(pl.LightningModule):
         self.reestimated = own["reestimated"]
         self._plateau_state = own["plateau"]
         self._resumed_options = own["optimizer"]
-
-
-def _plain(group: dict[str, Any]) -> dict[str, Any]:
-    """The options of an optimizer group that are plain numbers and names."""
-    return {key: value for key, value in group.items() if isinstance(value, bool | int | float | str)}
 
 
 def unsaved_arguments() -> list[str]:

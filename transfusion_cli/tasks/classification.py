@@ -129,12 +129,12 @@ class ClassificationTask(TransferTask):
         total, weight = self.loss(logits, batch["target"])
         # DDP averages gradients over processes; dividing by the global weight makes that the global mean.
         world = self.trainer.world_size
-        everyone = self._sum_over_processes(weight.detach().clone())
+        everyone = self.sum_over_processes(weight.detach().clone())
         loss = total * world / everyone.clamp_min(torch.finfo(torch.float32).tiny)
         penalty = self.transfer.regularize(self.network, batch, logits)
         if penalty is not None:
             loss = loss + penalty
-        self.watch_loss(loss)
+        self.loss_watch.note(self, loss)
         self.log("train/loss", loss.detach(), prog_bar=True, on_step=True, on_epoch=True, sync_dist=world > 1)
         return loss
 
