@@ -14,6 +14,9 @@ from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.tasks.classification import ClassificationTask
 
+HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", "val/auroc")
+"""Metrics that TensorBoard shows beside the hyper-parameters."""
+
 
 class ResultsWriter(pl.Callback):
     """Write ``results.json`` and ``predictions_test.csv`` after a test, and ``predictions.csv`` after predict.
@@ -64,8 +67,10 @@ class ResultsWriter(pl.Callback):
         self.table = format_table(results)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                headline = {name: value["value"] for name, value in results.items() if _is_headline(name, value)}
-                logger.log_hyperparams(_flat(dict(task.hparams)), headline)
+                # Under names of their own: TensorBoard would take them for a restart of the curves at step 0.
+                values = {name: results[name]["value"] for name in HEADLINE if name in results}
+                final = {f"final/{name}": value for name, value in values.items() if value is not None}
+                logger.log_hyperparams(_flat(dict(task.hparams)), final)
 
     @rank_zero_only
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -109,14 +114,12 @@ def predictions_frame(task: ClassificationTask, data: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _is_headline(name: str, value: Any) -> bool:
-    return isinstance(value, dict) and name.count("/") == 1 and value.get("value") is not None
-
-
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested hyper-parameters as dotted keys with plain values, as TensorBoard takes them."""
+    """Nested hyper-parameters as dotted keys with plain values, as TensorBoard takes them; without Lightning's own."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
+        if key.startswith("_") or value is None:
+            continue
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{key}.")
         else:
