@@ -139,3 +139,10 @@ def test_without_checkpoints_and_loggers(home):
 def test_pickled_code_is_refused(home, capsys):
     torch.save({"hyper_parameters": {}, "f": print}, home / "evil.ckpt")
     assert "pickled code" in mistake("test --config bn.yaml --ckpt_path evil.ckpt", capsys)
+
+
+def test_a_fixed_input_follows_the_size_of_the_images(home):
+    cli = transfusion(
+        "check --config base.yaml --model.backbone vit_tiny_patch16_224 --data.image_size 32 --model.transfer HeadOnly"
+    )
+    assert cli.model.network.patch_embed.img_size == (32, 32)

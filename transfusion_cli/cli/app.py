@@ -44,6 +44,7 @@ LINKED = {
     "--model.seed": "--seed_everything",
     "--model.target": "the data",
     "--model.class_names": "the data",
+    "--model.image_size": "--data.image_size",
 }
 """Keys that one part of the config tells another, and from where."""
 
@@ -54,6 +55,11 @@ def seed(value: int | str | bool) -> int:
         return int(value)
     inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
     return int(inherited or random.SystemRandom().randrange(2**32))
+
+
+def side(image_size: int | tuple[int, int] | None) -> int | None:
+    """The longer side, for architectures that fix their input."""
+    return max(image_size) if isinstance(image_size, tuple | list) else image_size
 
 
 class TransfusionCLI(LightningCLI):
@@ -115,10 +121,13 @@ class TransfusionCLI(LightningCLI):
         parser.callback_keys.append("early_stopping")
         for key, source in LINKED.items():
             section, name = key.removeprefix("--").split(".")
-            if source == "the data":
-                parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
-            else:
-                parser.link_arguments("seed_everything", f"{section}.init_args.{name}")
+            match source:
+                case "the data":
+                    parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+                case "--data.image_size":
+                    parser.link_arguments("data.init_args.image_size", "model.init_args.image_size", compute_fn=side)
+                case _:
+                    parser.link_arguments("seed_everything", f"{section}.init_args.{name}")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)

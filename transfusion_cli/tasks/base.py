@@ -42,7 +42,8 @@ class TransferTask(pl.LightningModule):
     Args:
         backbone: any timm model name.
         transfer: the transfer strategy, or a list of strategies applied in order.
-        pretrained: true for timm's weights of that name, a path to a weights file, or false for none.
+        pretrained: true for timm's weights of that name, a path to a weights file (.safetensors, .pth, .th, .ckpt), or
+            false for none.
         in_chans: input channels of the network; grey images are repeated to fill them.
         dropout: dropout before the head, a probability.
         optimizer: torch optimizer; scale, shift and biases are kept free of its weight decay.

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.classification import classification_metrics
 from transfusion_cli.metrics.predictions import Predictions, PredictionTable
 from transfusion_cli.metrics.probabilities import probabilities
-from transfusion_cli.strategies.base import TransferStrategy
 from transfusion_cli.targets import Target, num_logits
 from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask, unsaved_arguments
 from transfusion_cli.tasks.losses import ClassificationLoss, balanced_weights
@@ -36,56 +34,25 @@ class ClassificationTask(TransferTask):
     """Fine-tune a backbone to classify images.
 
     Args:
-        backbone: any timm model name.
-        transfer: the transfer strategy, or a list of strategies applied in order.
-        pretrained: true for timm's weights of that name, a path to a weights file (.safetensors, .pth, .th, .ckpt),
-            or false for none.
         target: kind of target; follows the data.
         class_names: names of the classes or labels; follows the data.
         class_weights: weight of each class (multiclass, ordinal) or of each label's positives (binary, multilabel);
             ``auto`` balances the training split.
         label_smoothing: share of each target moved to the other classes, in [0, 1).
         focal_gamma: focusing exponent of the focal loss; 0 is plain cross-entropy.
-        in_chans: input channels of the network; grey images are repeated to fill them.
-        dropout: dropout before the head, a probability.
-        optimizer: torch optimizer; scale, shift and biases are kept free of its weight decay.
-        lr_scheduler: learning-rate schedule, stepped each epoch (WarmupCosine each step, ReduceLROnPlateau after
-            each validation); starts afresh in each phase.
-        image_size: side of the input in pixels, for the architectures that fix it (ViT); follows the data.
-        backbone_args: further arguments of the timm model, such as ``drop_path_rate``.
-        seed: seed of every random draw of the network; follows ``seed_everything``.
+        kwargs: as for ``TransferTask``.
     """
 
     def __init__(
         self,
-        backbone: str = "resnet50",
-        transfer: TransferStrategy | list[TransferStrategy] | None = None,
-        pretrained: bool | str = True,
         target: Target = "multiclass",
         class_names: list[str] | None = None,
         class_weights: list[float] | Literal["auto"] | None = None,
         label_smoothing: float = 0.0,
         focal_gamma: float = 0.0,
-        in_chans: int = 3,
-        dropout: float = 0.0,
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        lr_scheduler: LRSchedulerCallable | None = None,
-        image_size: int | None = None,
-        backbone_args: dict[str, Any] | None = None,
-        seed: int = 42,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            transfer,
-            pretrained,
-            in_chans,
-            dropout,
-            optimizer,
-            lr_scheduler,
-            image_size,
-            backbone_args,
-            seed,
-        )
+        super().__init__(**kwargs)
         self.save_hyperparameters(ignore=unsaved_arguments())
         if not class_names:
             raise UserError("ClassificationTask needs class_names.\nOn the command line they follow from --data.")
