@@ -102,3 +102,11 @@ def test_command(command, capsys):
             assert len(capsys.readouterr().out) > 200
         case verb:
             pytest.fail(f"no test for the verb {verb}")
+
+
+def test_the_python_example_gives_a_timm_state_dict(home):
+    (code,) = re.findall(r"```python\n(import torch.*?)```", README, re.DOTALL)
+    transfusion(f"fit --config images_bn --data.root my_images {SMALL}")
+    exec(compile(code, "README.md", "exec"), {})
+    state = torch.load("resnet50.pth", weights_only=True)
+    timm.create_model("resnet18", num_classes=1).load_state_dict(state, strict=True)
