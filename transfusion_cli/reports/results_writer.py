@@ -21,8 +21,8 @@ HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "t
 class ResultsWriter(pl.Callback):
     """Write ``results.json`` and ``predictions_test.csv`` after a test, and ``predictions.csv`` after predict.
 
-    Intervals are 95 % percentile intervals by bootstrap over patients. Earlier files are kept: a second test of the
-    same run writes ``results_1.json``.
+    Intervals are 95 % percentile intervals by bootstrap over patients, or over images where no patients are known.
+    Earlier files are kept: a second test of the same run writes ``results_1.json``.
 
     Args:
         folder: where to write.
@@ -64,7 +64,8 @@ class ResultsWriter(pl.Callback):
         self._keep("results.json", lambda path: write_json(path, results))
         frame = predictions_frame(task, data)
         self._keep("predictions_test.csv", lambda path: frame.to_csv(path, index=False))
-        self.table = format_table(results)
+        unit = "images (no patients known)" if patients is None else "patients"
+        self.table = f"Test split, 95 % intervals by bootstrap over {unit}\n{format_table(results)}"
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 # Under names of their own: TensorBoard would take them for a restart of the curves at step 0.

@@ -20,7 +20,7 @@ def summary(folder: RunFolder, audit: str, table: str) -> str:
     here = "" if shutil.which("transfusion") else f"{Path(sys.argv[0]).parent}/"
     parts = [f"What trained\n{audit}"]
     if table:
-        parts.insert(0, f"Test split, best checkpoint, 95 % intervals by bootstrap over patients\n{table}")
+        parts.insert(0, table)
     parts.append(f"Run folder\n{run}/")
     parts.append(
         "Next\n"
