@@ -146,3 +146,10 @@ def test_a_fixed_input_follows_the_size_of_the_images(home):
         "check --config base.yaml --model.backbone vit_tiny_patch16_224 --data.image_size 32 --model.transfer HeadOnly"
     )
     assert cli.model.network.patch_embed.img_size == (32, 32)
+
+
+def test_a_missing_root_is_said_before_weights_are_fetched(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    message = mistake("fit --config chexpert_bn --data.root nowhere --trainer.accelerator cpu", capsys)
+    assert "nowhere" in message and "train.csv" in message
+    assert not (tmp_path / "lightning_logs").exists()

@@ -204,7 +204,9 @@ class TransfusionCLI(LightningCLI):
         raise SystemExit(130)
 
     def before_fit(self) -> None:
-        """Say what is about to train."""
+        """Read the table of samples, whose mistakes are the likeliest, then say what is about to train."""
+        if not getattr(self.datamodule, "download", False):
+            _ = self.datamodule.samples
         if not self.model.built and self.own.ckpt_path is None:
             self.model.build()
             log.info("%s", self.model.audit())
