@@ -152,4 +152,4 @@ def test_a_missing_root_is_said_before_weights_are_fetched(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     message = mistake("fit --config chexpert_bn --data.root nowhere --trainer.accelerator cpu", capsys)
     assert "nowhere" in message and "train.csv" in message
-    assert not (tmp_path / "lightning_logs").exists()
+    assert not (tmp_path / "lightning_logs" / "chexpert_bn").exists()
