@@ -13,8 +13,8 @@ def events(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         transfusion(
-            "fit --config bn.yaml --data.batch_size 8 --model.transfer.head_epochs 1 --trainer.max_epochs 3 --test_after_fit true "
-            "--model.optimizer.lr 0.01"
+            "fit --config bn.yaml --data.batch_size 8 --model.transfer.head_epochs 1 --trainer.max_epochs 3 "
+            "--test_after_fit true --model.optimizer.lr 0.01"
         )
     accumulator = EventAccumulator(str(folder / "lightning_logs/bn/version_0"), size_guidance={"scalars": 0})
     accumulator.Reload()
