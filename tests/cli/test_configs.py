@@ -1,7 +1,6 @@
 """How configurations come together: files, what they extend, flags, checkpoints."""
 
 import pytest
-import yaml
 from support.commands import transfusion, write_configs
 
 from transfusion_cli.cli import shipped
@@ -14,14 +13,6 @@ def configs(tmp_path, monkeypatch):
     write_configs(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def parsed(monkeypatch):
-    """A command's configuration, parsed and not run, as plain data."""
-    monkeypatch.setattr(TransfusionCLI, "instantiate_classes", lambda cli: None)
-    monkeypatch.setattr(TransfusionCLI, "_run_subcommand", lambda cli, verb: None)
-    return lambda command: yaml.safe_load(transfusion(command).saved_config())
 
 
 def model(config):

@@ -76,6 +76,14 @@ def test_resume_goes_on_in_the_same_folder(home):
     assert yaml.safe_load((run / "config_1.yaml").read_text())["trainer"]["max_epochs"] == 2
 
 
+def test_going_on_from_the_best_checkpoint_is_a_run_of_its_own(home):
+    run = transfusion("fit --config bn.yaml --name branched").folder.path
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    branch = transfusion(f"fit --ckpt_path {run}/checkpoints/best.ckpt --trainer.max_epochs 2")
+    assert branch.folder.path.name == "version_1" and branch.trainer.current_epoch == 2
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize(
     ("flags", "lr", "strategy"),
     [

@@ -3,10 +3,7 @@
 import shlex
 
 import pytest
-import yaml
-from support.commands import transfusion
 
-from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.cli.shipped import shipped_configs
 
 CONFIGS = shipped_configs()
@@ -17,14 +14,6 @@ STRATEGIES = {
     "meanvar": "MeanVarInit",
     "acnorm": "ACNorm",
 }
-
-
-@pytest.fixture
-def parsed(monkeypatch):
-    """A command's configuration, parsed and not run, as plain data."""
-    monkeypatch.setattr(TransfusionCLI, "instantiate_classes", lambda cli: None)
-    monkeypatch.setattr(TransfusionCLI, "_run_subcommand", lambda cli, verb: None)
-    return lambda command: yaml.safe_load(transfusion(command).saved_config())
 
 
 def header(name):

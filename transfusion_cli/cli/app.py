@@ -171,7 +171,10 @@ class TransfusionCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
         if self.records and not config["fast_dev_run"]:
             own = self.own
-            self.folder = RunFolder.holding(own.ckpt_path) or RunFolder.create(own.name, Path(own.root))
+            # Going on from any other checkpoint than the last would write over what the run did after it.
+            branches = self.config.subcommand == "fit" and Path(own.ckpt_path or "").name != "last.ckpt"
+            resumed = None if branches else RunFolder.holding(own.ckpt_path)
+            self.folder = resumed or RunFolder.create(own.name, Path(own.root))
             self.folder.share()
             callbacks += recording.recorders(self.folder, self.saved_config(), own.seed_everything)
             recording.settle(callbacks, self.folder.checkpoints)
