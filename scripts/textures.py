@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from transfusion_cli.data.phantom_shapes import Array, blur, fractal_noise
+from transfusion_cli.phantoms.shapes import Array, blur, fractal_noise
 
 Rng = np.random.Generator
 Pattern = Callable[[Rng, Array, Array], Array]

@@ -7,11 +7,13 @@ import transfusion_cli.strategies as strategies
 from transfusion_cli.cli import listing
 from transfusion_cli.cli.main import main
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.files import ImageFilesDataModule
 
 
 def listed(capsys, *args):
     main(["list", *args])
-    return {line.split("  ")[0].strip(): line for line in capsys.readouterr().out.splitlines()}
+    lines = capsys.readouterr().out.splitlines()
+    return {line.split("  ")[0].strip(): line for line in lines if not line.startswith(" ")}
 
 
 def test_strategies_are_those_of_the_package(capsys):
@@ -22,6 +24,9 @@ def test_strategies_are_those_of_the_package(capsys):
     assert "BatchNorm scale and shift" in names["BatchNormAffine"]
 
 
+CONTRACTS = (MedicalDataModule, ImageFilesDataModule)
+
+
 def test_datasets_are_those_that_can_be_imported(capsys):
     from transfusion_cli.cli.names import import_all
 
@@ -30,7 +35,7 @@ def test_datasets_are_those_that_can_be_imported(capsys):
     while todo:
         cls = todo.pop()
         todo += cls.__subclasses__()
-        if cls.__module__.startswith("transfusion_cli.") and cls is not MedicalDataModule:
+        if cls.__module__.startswith("transfusion_cli.") and cls not in CONTRACTS:
             found.add(cls.__name__)
     assert set(listed(capsys, "datasets")) == found
     assert "CheXpertDataModule" in found
@@ -42,7 +47,7 @@ def test_source_is_parsed_through_chains_of_bases_in_several_files(tmp_path):
         "class One(base.Middle):\n    '''First line.\n\n    More.'''\nclass _Own(One): pass"
     )
     (tmp_path / "other.py").write_text("class Other: pass\nclass Two(One): pass")
-    assert list(listing.subclasses(tmp_path, "Base")) == [("One", "First line."), ("Two", "")]
+    assert list(listing.descendants("Base", tmp_path)) == [("One", "First line.\n\nMore."), ("Two", "")]
 
 
 def test_backbones_take_patterns(capsys):

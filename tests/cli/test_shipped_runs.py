@@ -2,17 +2,21 @@
 
 import csv
 import json
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import timm
 import torch
 from safetensors import safe_open
+from support import layouts
 from support.chexpert import build_chexpert
 from support.commands import transfusion
 from support.images import build_image_folders
 from support.medmnist import build_medmnist
 from support.networks import randomised
 
+LAYOUTS = sorted(path.stem for path in Path(layouts.__file__).parent.glob("*.py") if path.stem != "__init__")
 STRATEGIES = ("full", "head", "bn", "meanvar", "acnorm")
 QUICK = "--trainer.accelerator cpu --trainer.devices 1 --trainer.enable_progress_bar false --data.num_workers 0"
 SMALL = f"{QUICK} --trainer.max_epochs 1 --data.batch_size 8"
@@ -80,6 +84,16 @@ def test_pneumoniamnist(strategy):
         with safe_open(cli.folder.checkpoints / "delta.safetensors", framework="pt") as file:
             trained = sum(file.get_tensor(name).numel() for name in file.keys() if name.startswith("network."))  # noqa: SIM118
         assert trained == 1441
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layout(name, tmp_path):
+    """Every data set's config on a tree in the published layout."""
+    layout = import_module(f"support.layouts.{name}")
+    layout.build(tmp_path)
+    flags = f"--model.backbone cifar_resnet20 --model.pretrained false --data.image_size 32 {SMALL}"
+    cli = transfusion(f"fit --config {name}_bn --data.root {tmp_path} {flags} {getattr(layout, 'FLAGS', '')}")
+    evaluate(cli)
 
 
 def test_images():

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from transfusion_cli.cli.shipped import shipped_configs
+from transfusion_cli.data.about import about
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-CONTRACTS = ("base", "composed")
+CONTRACTS = ("base", "composed", "files")
 """Files whose classes are built upon, not named in a config."""
 
 
@@ -27,18 +28,25 @@ def run(verb: str, args: list[str]) -> None:
         raise UserError(f"transfusion list {what} takes nothing more, not {patterns[0]!r}.")
     rows = list(LISTS[what](*patterns))
     width = max((len(name) for name, _ in rows), default=0)
-    for name, about in rows:
-        print(f"{name:<{width}}  {about}".rstrip())
+    for name, text in rows:
+        first, *more = text.splitlines() or [""]
+        print(f"{name:<{width}}  {first}".rstrip())
+        for line in more:
+            print(" " * width, "", line)
 
 
 def strategies() -> Iterator[tuple[str, str]]:
     """Transfer strategies, for ``--model.transfer``."""
-    return subclasses(PACKAGE / "strategies", "TransferStrategy")
+    for name, docstring in descendants("TransferStrategy", PACKAGE / "strategies"):
+        yield name, docstring.partition("\n")[0]
 
 
 def datasets() -> Iterator[tuple[str, str]]:
-    """Data modules, for ``--data``."""
-    return subclasses(PACKAGE / "data", "MedicalDataModule")
+    """Data modules, for ``--data``, with what must not cross splits and where the data come from."""
+    for name, docstring in descendants("MedicalDataModule", PACKAGE / "data", PACKAGE / "datasets"):
+        facts = about(docstring)
+        more = f"\nby {facts['Group']}; {facts['Source']}" if facts else ""
+        yield name, docstring.partition("\n")[0] + more
 
 
 def configs() -> Iterator[tuple[str, str]]:
@@ -77,21 +85,21 @@ LISTS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
 }
 
 
-def subclasses(folder: Path, base: str) -> Iterator[tuple[str, str]]:
-    """Public classes in the files of ``folder`` that descend from ``base``, with a line each; contracts left out.
+def descendants(base: str, *folders: Path) -> Iterator[tuple[str, str]]:
+    """Public classes in the files of the folders that descend from ``base``, with their docstrings; contracts left out.
 
     The source is parsed, not imported: importing would cost seconds.
     """
     parents: dict[str, list[str]] = {}
-    lines: dict[str, str] = {}
-    for path in sorted(folder.glob("*.py")):
+    docstrings: dict[str, str] = {}
+    for path in sorted(path for folder in folders for path in folder.glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef):
                 parents[node.name] = [ast.unparse(b).rpartition(".")[2] for b in node.bases]
                 if path.stem not in CONTRACTS and not node.name.startswith("_"):
-                    lines[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
+                    docstrings[node.name] = ast.get_docstring(node) or ""
 
     def descends(name: str) -> bool:
         return name == base or any(descends(parent) for parent in parents.get(name, []))
 
-    return ((name, about) for name, about in sorted(lines.items()) if descends(name))
+    return ((name, text) for name, text in sorted(docstrings.items()) if descends(name))

@@ -4,7 +4,7 @@ import inspect
 import pkgutil
 from importlib import import_module
 
-PACKAGES = ("transfusion_cli.data", "transfusion_cli.strategies", "transfusion_cli.tasks")
+PACKAGES = ("transfusion_cli.datasets", "transfusion_cli.strategies", "transfusion_cli.tasks")
 
 
 def import_all() -> None:

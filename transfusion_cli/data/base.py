@@ -15,7 +15,14 @@ from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
 from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.sampler import EvaluationSampler, TrainingSampler, check_world, equal_batches
 from transfusion_cli.data.samples import SampleTable, Split
-from transfusion_cli.data.splits import check_disjoint, hold_out, label_matrix, nested_subset, split_hash
+from transfusion_cli.data.splits import (
+    check_disjoint,
+    hold_out,
+    hold_out_images,
+    label_matrix,
+    nested_subset,
+    split_hash,
+)
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -53,6 +60,8 @@ class MedicalDataModule(LightningDataModule):
         val_fraction: Share of the training patients held out for validation where the data have no such split.
         split_seed: Seed of the choice of held-out patients.
         seed: Seed of the order, the augmentation and the training subset.
+        exclude: Text file with the id of one sample per line, as in ``split.csv``, to leave out: unreadable images,
+            duplicates.
         verify: Decode every image before training and report how many cannot be read.
         predict_split: What ``predict`` runs on.
     """
@@ -71,6 +80,7 @@ class MedicalDataModule(LightningDataModule):
         val_fraction: float = 0.1,
         split_seed: int = 0,
         seed: int = 42,
+        exclude: str | None = None,
         verify: bool = False,
         predict_split: Split = "test",
     ) -> None:
@@ -80,6 +90,7 @@ class MedicalDataModule(LightningDataModule):
         self.image_size, self.resize = image_size, resize
         self.train_fraction, self.train_size, self.balanced = train_fraction, train_size, balanced
         self.val_fraction, self.split_seed, self.seed = val_fraction, split_seed, seed
+        self.exclude = None if exclude is None else Path(exclude).expanduser()
         self.verify, self.predict_split = verify, predict_split
         _check_range("batch_size", batch_size, 1)
         _check_range("num_workers", num_workers, 0)
@@ -117,6 +128,11 @@ class MedicalDataModule(LightningDataModule):
         """Key of ``augmentation.DEFAULTS`` that suits the images."""
         return "upright"
 
+    @property
+    def known_leak(self) -> str:
+        """What lets patients cross splits on purpose, to repeat a published protocol; empty where nothing does."""
+        return ""
+
     def load_samples(self) -> SampleTable:
         """Read the table of all samples with their splits (training subset not yet taken)."""
         raise NotImplementedError
@@ -132,8 +148,12 @@ class MedicalDataModule(LightningDataModule):
         """All samples with targets, patients and splits; read on first use."""
         if self._samples is None:
             table = self.load_samples()
+            self._leave_out(table)
             self._take_subset(table)
-            check_disjoint(table.patients, table.split)
+            if self.known_leak:
+                log.warning("%s. Its numbers are good for comparison with that paper alone.", self.known_leak)
+            else:
+                check_disjoint(table.patients, table.split)
             self._check_classes(table)
             self._samples = table
         return self._samples
@@ -159,6 +179,12 @@ class MedicalDataModule(LightningDataModule):
         """Move a share of the training patients of a table to another split."""
         rows = table.rows("train")
         held_out = hold_out(table.groups[rows], table.targets[rows], fraction, self.split_seed)
+        table.split[rows[held_out]] = new_split
+
+    def hold_out_number(self, table: SampleTable, images: int, new_split: Split) -> None:
+        """Move training patients of a table to another split until they have so many images between them."""
+        rows = table.rows("train")
+        held_out = hold_out_images(table.groups[rows], table.targets[rows], images, self.split_seed)
         table.split[rows[held_out]] = new_split
 
     # Lightning's hooks.
@@ -245,6 +271,16 @@ class MedicalDataModule(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             batches_done=self._batches_done if resumes else None,
         )
+
+    def _leave_out(self, table: SampleTable) -> None:
+        if self.exclude is None:
+            return
+        if not self.exclude.is_file():
+            raise UserError(f"exclude: no file {self.exclude}\nIt should hold the id of one sample per line.")
+        names = [line.strip() for line in self.exclude.read_text(encoding="utf-8").splitlines() if line.strip()]
+        out = np.isin(table.ids, names)
+        table.split[out] = ""
+        log.info("exclude: %d of %d samples are left out (%d names in the file)", out.sum(), len(out), len(names))
 
     def _take_subset(self, table: SampleTable) -> None:
         rows = table.rows("train")

@@ -12,8 +12,11 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "predict"]
+"""``predict`` holds images without labels, for prediction alone."""
+
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+"""The splits with labels."""
 
 
 def as_text(values: Iterable[Any]) -> np.ndarray:
@@ -28,9 +31,13 @@ class SampleTable:
     Args:
         ids: Name of each sample, unique, string array (N,).
         targets: Float32 (N, L), NaN unknown, for binary and multilabel; int64 (N,), -1 unknown, else.
-        split: ``train``, ``val``, ``test``, or the empty string for rows in no split, string array (N,).
-        patients: Patient of each sample (N,), or None where the source tells none.
+        split: ``train``, ``val``, ``test``, ``predict``, or the empty string for rows in no split, string array (N,).
+        patients: Patient of each sample (N,), or None where the source tells none. Slides, lesions and whatever else
+            must not part stand here too.
         paths: Image file of each sample relative to the root (N,), or None for images held in arrays.
+        domains: Where each sample comes from (N,), a hospital, a camera, a magnification; results are also given for
+            each domain.
+        exams: Examination of each sample (N,); results are also given for the mean probability of its images.
     """
 
     ids: np.ndarray
@@ -38,9 +45,11 @@ class SampleTable:
     split: np.ndarray
     patients: np.ndarray | None = None
     paths: np.ndarray | None = None
+    domains: np.ndarray | None = None
+    exams: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        self.split = np.asarray(self.split, dtype="<U5")
+        self.split = np.asarray(self.split, dtype="<U7")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,10 +66,12 @@ class SampleTable:
         return np.unique(self.patients, return_inverse=True)[1]
 
     def frame(self) -> pd.DataFrame:
-        """Columns id, patient and split, one row per sample that belongs to a split."""
+        """Columns id, patient, split and, where known, domain and exam; one row per sample that belongs to a split."""
         import pandas as pd
 
         patients = np.full(len(self), "") if self.patients is None else self.patients
         columns = {"id": self.ids, "patient": patients, "split": self.split}
+        extra = {"domain": self.domains, "exam": self.exams}
+        columns |= {name: values for name, values in extra.items() if values is not None}
         frame = pd.DataFrame({name: pd.Series(values.astype(object), dtype="str") for name, values in columns.items()})
         return frame[self.split != ""].reset_index(drop=True)

@@ -57,6 +57,41 @@ def hold_out(groups: np.ndarray, targets: np.ndarray, fraction: float, seed: int
     return rank >= patients - max(1, round(fraction * patients))
 
 
+def hold_out_images(groups: np.ndarray, targets: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Choose whole patients until they have ``size`` images between them: bool (N,), a few more than asked at most.
+
+    Args:
+        groups: Patient code of each sample (N,).
+        targets: Targets of each sample, for stratification.
+        size: Images to hold out.
+        seed: Of the draw.
+    """
+    if size <= 0 or not len(groups):
+        return np.zeros(len(groups), dtype=bool)
+    rank = _patient_rank(groups, targets, seed)
+    images = np.cumsum(np.bincount(rank)[::-1])
+    patients = int(np.searchsorted(images, size)) + 1
+    return rank > rank.max() - patients
+
+
+def folds(groups: np.ndarray, targets: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Deal patients out to folds with about the same mix of labels: int64 (N,), 0 to ``number`` - 1.
+
+    Args:
+        groups: Patient code of each sample (N,).
+        targets: Targets of each sample, for stratification.
+        number: Folds.
+        seed: Of the draw.
+
+    Raises:
+        UserError: Fewer patients than folds.
+    """
+    patients = len(np.unique(groups))
+    if patients < number:
+        raise UserError(f"{number} folds need as many patients, there are {patients}\nTry --data.folds {patients}")
+    return _patient_rank(groups, targets, seed) % number
+
+
 def nested_subset(groups: np.ndarray, targets: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Choose ``size`` samples, patient after patient: bool (N,). A smaller subset lies within every larger one."""
     order = np.argsort(_patient_rank(groups, targets, seed), kind="stable")

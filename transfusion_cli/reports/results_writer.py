@@ -9,7 +9,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.metrics.bootstrap import bootstrap_intervals
-from transfusion_cli.metrics.results import build_results, format_table
+from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.results import Results, build_results, format_table
+from transfusion_cli.reports.parts import Part, parts
 from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.tasks.classification import ClassificationTask
@@ -42,30 +44,35 @@ class ResultsWriter(pl.Callback):
             return
         task, evaluation = pl_module, pl_module.evaluation
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        rows = evaluation.table.index.numpy()
-        patients = None if data.samples.patients is None else data.samples.patients[rows]
-        intervals = bootstrap_intervals(
-            task.target,
-            task.class_names,
-            evaluation.probabilities,
-            evaluation.table.targets,
-            patients,
-            resamples=self.resamples,
-        )
-        results = build_results(
-            task.target,
-            task.class_names,
-            evaluation.metrics,
-            intervals,
-            evaluation.table.targets,
-            patients,
-            validation=task.validation_metrics,
-        )
+        results: Results = {}
+        tables = []
+        for part in parts(evaluation, data.samples):
+            metrics = evaluation.metrics if part.stage == "test" else self._metrics(task, part)
+            intervals = bootstrap_intervals(
+                task.target,
+                task.class_names,
+                part.probabilities,
+                part.targets,
+                part.patients,
+                resamples=self.resamples,
+            )
+            validation = task.validation_metrics if part.stage == "test" else None
+            results |= build_results(
+                task.target,
+                task.class_names,
+                metrics,
+                intervals,
+                part.targets,
+                part.patients,
+                validation=validation,
+                stage=part.stage,
+            )
+            tables.append(format_table(results, part.stage))
         self._keep("results.json", lambda path: write_json(path, results))
         frame = predictions_frame(task, data)
         self._keep("predictions_test.csv", lambda path: frame.to_csv(path, index=False))
-        unit = "images (no patients known)" if patients is None else "patients"
-        self.table = f"Test split, 95 % intervals by bootstrap over {unit}\n{format_table(results)}"
+        unit = "images (no patients known)" if data.samples.patients is None else "patients"
+        self.table = "\n\n".join([f"Test split, 95 % intervals by bootstrap over {unit}\n{tables[0]}", *tables[1:]])
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 # Under names of their own: TensorBoard would take them for a restart of the curves at step 0.
@@ -80,6 +87,10 @@ class ResultsWriter(pl.Callback):
             frame = predictions_frame(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
             self._keep("predictions.csv", lambda path: frame.to_csv(path, index=False))
 
+    @staticmethod
+    def _metrics(task: ClassificationTask, part: Part) -> dict[str, float]:
+        return classification_metrics(task.target, task.class_names, part.probabilities, part.targets)
+
     def _keep(self, name: str, write: Any) -> None:
         self.folder.path.mkdir(parents=True, exist_ok=True)
         path = self.folder.free(name)
@@ -88,7 +99,7 @@ class ResultsWriter(pl.Callback):
 
 
 def predictions_frame(task: ClassificationTask, data: Any) -> Any:
-    """One row per sample: id, patient, probability of each class (``p_<class>``), labels where known.
+    """One row per sample: id, patient, domain, exam, probability of each class (``p_<class>``) and labels, where known.
 
     Binary and multilabel have a column ``label_<class>`` per label (binary: the positive class alone); multiclass and
     ordinal have one column ``label`` with the class name. Unknown labels are empty.
@@ -106,6 +117,8 @@ def predictions_frame(task: ClassificationTask, data: Any) -> Any:
     columns: dict[str, Any] = {"id": samples.ids[rows].astype(object)}
     columns["patient"] = "" if samples.patients is None else samples.patients[rows].astype(object)
     probabilities = task.evaluation.probabilities.numpy()
+    extra = {"domain": samples.domains, "exam": samples.exams}
+    columns |= {name: values[rows].astype(object) for name, values in extra.items() if values is not None}
     columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(names)}
     targets = table.targets.numpy()
     if targets.ndim == 2:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transfusion_cli.data.phantom_shapes import Array, edge, fractal_noise, half_round
+from transfusion_cli.phantoms.shapes import Array, edge, fractal_noise, half_round
 
 
 @dataclass

@@ -6,10 +6,10 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import Reader
-from transfusion_cli.data.phantom_images import PhantomRadiograph, PhantomReader
-from transfusion_cli.data.phantom_patient import FINDINGS
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.errors import UserError
+from transfusion_cli.phantoms.images import PhantomRadiograph, PhantomReader
+from transfusion_cli.phantoms.patient import FINDINGS
 from transfusion_cli.targets import Target
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.download import download as download_file
-from transfusion_cli.data.medmnist_facts import FACTS, Flag, Size
 from transfusion_cli.data.npz import read_npz
 from transfusion_cli.data.readers import ArrayReader
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split, as_text
+from transfusion_cli.datasets.medmnist_facts import FACTS, Flag, Size
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.targets import Target

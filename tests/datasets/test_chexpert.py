@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from support.chexpert import build_chexpert
 
-from transfusion_cli.data import CheXpertDataModule
-from transfusion_cli.data.chexpert import FIVE, FOURTEEN
+from transfusion_cli.datasets import CheXpertDataModule
+from transfusion_cli.datasets.chexpert import FIVE, FOURTEEN
 from transfusion_cli.errors import UserError
 
 

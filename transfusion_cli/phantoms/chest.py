@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transfusion_cli.data.phantom_lungs import Lungs
-from transfusion_cli.data.phantom_patient import PhantomPatient
-from transfusion_cli.data.phantom_shapes import Array, edge, fractal_noise, half_round
+from transfusion_cli.phantoms.lungs import Lungs
+from transfusion_cli.phantoms.patient import PhantomPatient
+from transfusion_cli.phantoms.shapes import Array, edge, fractal_noise, half_round
 
 
 @dataclass(frozen=True)

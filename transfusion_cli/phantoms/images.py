@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transfusion_cli.data.phantom_chest import ChestPhantom, View
-from transfusion_cli.data.phantom_patient import FINDINGS, PhantomPatient
-from transfusion_cli.data.phantom_shapes import Array, blur
+from transfusion_cli.phantoms.chest import ChestPhantom, View
+from transfusion_cli.phantoms.patient import FINDINGS, PhantomPatient
+from transfusion_cli.phantoms.shapes import Array, blur
 
 VISIBILITY = 0.9
 """Share of the images of a patient with a finding that show it; else it is not yet there, or treated."""

@@ -11,10 +11,10 @@ from safetensors import safe_open
 
 import transfusion_cli
 import transfusion_cli.models
-from transfusion_cli.data.phantom import PhantomDataModule
-from transfusion_cli.data.phantom_images import PhantomRadiograph, PhantomReader
-from transfusion_cli.data.phantom_patient import FINDINGS, PREVALENCE, PhantomPatient
+from transfusion_cli.datasets.phantom import PhantomDataModule
 from transfusion_cli.errors import UserError
+from transfusion_cli.phantoms.images import PhantomRadiograph, PhantomReader
+from transfusion_cli.phantoms.patient import FINDINGS, PREVALENCE, PhantomPatient
 
 WEIGHTS = Path(transfusion_cli.__file__).parent / "weights/cifar_resnet20_textures.safetensors"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from support.images import build_image_folders, build_image_table, picture, save_dicom, save_picture
 
-from transfusion_cli.data import ImageTableDataModule
+from transfusion_cli.datasets import ImageTableDataModule
 from transfusion_cli.errors import UserError
 
 

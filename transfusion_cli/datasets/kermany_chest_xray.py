@@ -1,0 +1,129 @@
+"""Kermany's chest X-rays of children."""
+
+import re
+from typing import Any, Literal
+
+import numpy as np
+
+from transfusion_cli.data.files import ImageFilesDataModule
+from transfusion_cli.data.protocols import check_literal, repeat
+from transfusion_cli.data.samples import SampleTable, as_text
+from transfusion_cli.data.tree import image_files
+from transfusion_cli.errors import UserError
+from transfusion_cli.targets import Target
+
+_PATIENT = re.compile(r"(person\d+|IM-\d+)")
+_CAUSE = re.compile(r"_(bacteria|virus)_")
+
+PROTOCOL_VALIDATION = 320
+"""Validation images of Kanavati & Tsuneki: five batches of 64."""
+
+
+class KermanyChestXRayDataModule(ImageFilesDataModule):
+    """Kermany chest X-rays: children without or with pneumonia, bacterial or viral.
+
+    Source: https://data.mendeley.com/datasets/rscbjbr9sj/3 (ChestXRay2017.zip),
+        or https://www.kaggle.com/datasets/paultimothymooney/chest-xray-pneumonia
+    Licence: CC BY 4.0
+    Layout: chest_xray/{train,test}/{NORMAL,PNEUMONIA}/*.jpeg, with or without val/
+    Group: patient, from the file name
+    Classes: NORMAL, PNEUMONIA; or NORMAL, bacteria, virus
+    Counts: 5,232 images for training, the 16 of val/ among them, and 624 for the test
+    Cite: Kermany et al. 2018, doi:10.1016/j.cell.2018.02.010
+
+    The 16 images of the official ``val`` folder are too few to measure anything: they join the training images, from
+    which validation patients are drawn. Whether a number in train and in test means the same patient is not known:
+    patients are told apart within each. Pneumonia is more frequent in train (74 %) than in test (62 %).
+
+    Args:
+        causes: Tell bacterial from viral pneumonia, three classes; false asks for pneumonia alone.
+        protocol: ``official``, or ``partial_transfusion`` (Kanavati & Tsuneki 2021) with 320 validation images.
+        literal: With ``partial_transfusion``: the validation images are training images too, as in the paper's code.
+        kwargs: As for ``MedicalDataModule``.
+    """
+
+    landmarks = ("train/PNEUMONIA",)
+
+    def __init__(
+        self,
+        causes: bool = False,
+        protocol: Literal["official", "partial_transfusion"] = "official",
+        literal: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_literal(protocol, literal)
+        self.causes, self.protocol, self.literal = causes, protocol, literal
+
+    @property
+    def target(self) -> Target:
+        """Pneumonia or not, or one of three classes."""
+        return "multiclass" if self.causes else "binary"
+
+    @property
+    def class_names(self) -> list[str]:
+        """Healthy children first."""
+        return ["NORMAL", "bacteria", "virus"] if self.causes else ["NORMAL", "PNEUMONIA"]
+
+    @property
+    def in_chans(self) -> int:
+        """Grey."""
+        return 1
+
+    @property
+    def published(self) -> dict[str, int]:
+        """Of the Kaggle copy."""
+        counts = {"train+val": 5232, "test": 624}
+        return counts if self.causes else counts | {"class:NORMAL": 1583, "class:PNEUMONIA": 4273}
+
+    @property
+    def known_leak(self) -> str:
+        """The paper's validation set."""
+        return "literal: validation images are training images too" if self.literal else ""
+
+    def load_samples(self) -> SampleTable:
+        """List the files; class and patient stand in their names."""
+        paths = [path for part in ("train", "val", "test") for path in self._files(part)]
+        parts, labels, names = (
+            as_text(column) for column in zip(*(path.split("/")[:3] for path in paths), strict=True)
+        )
+        split = np.where(parts == "test", "test", "train")
+        patients = as_text(f"{part}/{_patient(name)}" for part, name in zip(split, names, strict=True))
+        files = as_text(paths)
+        table = SampleTable(files, self._targets(labels, names), split, patients, files)
+        if self.literal:
+            rows = table.rows("train")
+            chosen = np.random.default_rng(self.split_seed).permutation(rows)[:PROTOCOL_VALIDATION]
+            return repeat(table, np.sort(chosen), "val")
+        if self.protocol == "partial_transfusion":
+            self.hold_out_number(table, PROTOCOL_VALIDATION, "val")
+        else:
+            self.hold_out_patients(table, self.val_fraction, "val")
+        return table
+
+    def _files(self, part: str) -> list[str]:
+        found = []
+        for label in ("NORMAL", "PNEUMONIA"):
+            found += [f"{part}/{label}/{name}" for name in image_files(self.folder / part / label)]
+        if not found and part != "val":
+            raise self.absent(f"no images in {self.folder / part}/NORMAL and PNEUMONIA")
+        return found
+
+    def _targets(self, labels: np.ndarray, names: np.ndarray) -> np.ndarray:
+        sick = labels == "PNEUMONIA"
+        if not self.causes:
+            return sick.astype(np.float32)[:, None]
+        causes = [_CAUSE.search(name) for name in names]
+        missing = [name for name, cause, is_sick in zip(names, causes, sick, strict=True) if is_sick and not cause]
+        if missing:
+            raise UserError(
+                f"{len(missing)} pneumonia images name no cause, for example {str(missing[0])!r}\n"
+                "Expected names like person1000_bacteria_2931.jpeg; or leave out --data.causes"
+            )
+        return np.array([0 if cause is None else 1 + (cause[1] == "virus") for cause in causes], dtype=np.int64)
+
+
+def _patient(name: str) -> str:
+    """``person1000`` or ``IM-0115`` (``NORMAL2-IM-0115-0001`` counts as the same); other names stand for themselves."""
+    found = _PATIENT.search(name)
+    return found[0] if found else name

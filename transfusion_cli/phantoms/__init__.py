@@ -1,0 +1,1 @@
+"""Drawn chest images with findings: data for trying things, with nothing to fetch."""
