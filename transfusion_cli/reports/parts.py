@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -19,7 +19,7 @@ class Part(NamedTuple):
     stage: str
     probabilities: Tensor
     targets: Tensor
-    patients: np.ndarray | None
+    patients: Any
 
 
 def parts(evaluation: Evaluation, samples: SampleTable) -> Iterator[Part]:
