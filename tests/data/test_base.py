@@ -152,3 +152,55 @@ def test_overfitting_stays_within_the_training_split(tmp_path):
     data = TinyDataModule()
     trainer(tmp_path, overfit_batches=2, max_epochs=2).fit(module, data)
     assert seen == data.samples.rows("train")[:16].tolist() * 2
+
+
+def test_named_samples_are_left_out(tmp_path, caplog):
+    (tmp_path / "broken.txt").write_text("s0\n  s3  \n\nno such\n")
+    with caplog.at_level("INFO"):
+        table = TinyDataModule(exclude=str(tmp_path / "broken.txt")).samples
+    assert table.split[[0, 3]].tolist() == ["", ""] and (table.split != "").sum() == len(table) - 2
+    assert "2 of 96 samples are left out (3 names in the file)" in caplog.text
+    with pytest.raises(UserError, match=r"no file .*nothing.txt"):
+        _ = TinyDataModule(exclude=str(tmp_path / "nothing.txt")).samples
+
+
+class LeakyDataModule(TinyDataModule):
+    """One patient in two splits."""
+
+    leak = ""
+
+    @property
+    def known_leak(self):
+        return self.leak
+
+    def load_samples(self):
+        table = super().load_samples()
+        table.patients[-1] = table.patients[0]
+        return table
+
+
+def test_patients_cross_splits_only_where_the_data_module_owns_up(caplog):
+    data = LeakyDataModule()
+    with pytest.raises(UserError, match="in more than one split"):
+        _ = data.samples
+    data.leak = "as in a paper"
+    assert len(data.samples)
+    assert "as in a paper. Its numbers are good for comparison with that paper alone" in caplog.text
+
+
+class UnlabelledDataModule(TinyDataModule):
+    """Its last images have no labels."""
+
+    def load_samples(self):
+        table = super().load_samples()
+        table.split[-4:] = "predict"
+        table.targets[-4:] = np.nan
+        return table
+
+
+def test_images_without_labels_are_for_prediction_alone():
+    data = UnlabelledDataModule(predict_split="predict")
+    data.setup("predict")
+    (batch,) = data.predict_dataloader()
+    assert batch["index"].tolist() == [92, 93, 94, 95] and batch["target"].isnan().all()
+    assert len(data.samples.rows("test")) == 20

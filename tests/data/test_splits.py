@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfusion_cli.data.splits import check_disjoint, hold_out, nested_subset, split_hash
+from transfusion_cli.data.splits import check_disjoint, folds, hold_out, hold_out_images, nested_subset, split_hash
 from transfusion_cli.errors import UserError
 
 PATIENTS = st.lists(st.integers(0, 30), min_size=2, max_size=120)
@@ -41,6 +41,31 @@ def test_subsets_are_nested_and_take_patient_after_patient(groups, a, b, seed):
     assert not (inner & ~outer).any()
     cut = [g for g in set(groups[inner]) if not inner[groups == g].all()]
     assert len(cut) <= 1
+
+
+@given(PATIENTS, st.integers(1, 60), st.integers(0, 5))
+def test_a_number_of_images_is_held_out_in_whole_patients(groups, size, seed):
+    groups = np.array(groups)
+    size = min(size, len(groups))
+    held = hold_out_images(groups, some_targets(groups), size, seed)
+    assert not set(groups[held]) & set(groups[~held])
+    sizes = [int((groups == g).sum()) for g in set(groups[held].tolist())]
+    assert size <= held.sum() < size + max(sizes)
+
+
+@given(PATIENTS, st.integers(2, 5), st.integers(0, 5))
+def test_folds_share_no_patient_and_have_equal_numbers_of_them(groups, number, seed):
+    groups = np.array(groups)
+    patients = set(groups.tolist())
+    if len(patients) < number:
+        with pytest.raises(UserError, match="need as many patients"):
+            folds(groups, some_targets(groups), number, seed)
+        return
+    fold = folds(groups, some_targets(groups), number, seed)
+    members = [set(groups[fold == k].tolist()) for k in range(number)]
+    assert set().union(*members) == patients
+    assert sum(map(len, members)) == len(patients)
+    assert max(map(len, members)) - min(map(len, members)) <= 1
 
 
 def test_splits_are_stratified():

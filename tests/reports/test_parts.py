@@ -1,0 +1,40 @@
+import numpy as np
+import torch
+
+from transfusion_cli.data.samples import SampleTable, as_text
+from transfusion_cli.metrics.predictions import PredictionTable
+from transfusion_cli.reports.parts import parts
+from transfusion_cli.tasks.classification import Evaluation
+
+N = 6
+INDEX = torch.tensor([1, 2, 3, 4, 5])  # row 0 is a training image
+
+
+def evaluation():
+    probabilities = torch.linspace(0.1, 0.9, 5)[:, None]
+    targets = torch.tensor([0.0, 0, 1, 1, 1])[:, None]
+    return Evaluation(PredictionTable(INDEX, probabilities.logit(), targets), probabilities, {})
+
+
+def samples(**columns):
+    ids = as_text(f"i{i}" for i in range(N))
+    return SampleTable(ids, np.zeros((N, 1), np.float32), np.full(N, "test"), as_text("ppqqrr"), **columns)
+
+
+def test_the_whole_split_alone_where_nothing_more_is_known():
+    (whole,) = parts(evaluation(), samples())
+    assert whole.stage == "test" and len(whole.targets) == 5 and whole.patients.tolist() == list("pqqrr")
+    (alone,) = parts(evaluation(), samples(domains=as_text("aaaaaa")))
+    assert alone.stage == "test"
+
+
+def test_each_domain_and_the_exams():
+    found = {
+        part.stage: part for part in parts(evaluation(), samples(domains=as_text("xaabbb"), exams=as_text("012334")))
+    }
+    assert list(found) == ["test", "test[a]", "test[b]", "test[exams]"]
+    assert found["test[a]"].probabilities[:, 0].tolist() == torch.linspace(0.1, 0.9, 5)[:2].tolist()
+    assert found["test[b]"].patients.tolist() == list("qrr")
+    exams = found["test[exams]"]
+    torch.testing.assert_close(exams.probabilities[:, 0], torch.tensor([0.1, 0.3, 0.6, 0.9]))
+    assert exams.targets[:, 0].tolist() == [0, 0, 1, 1]
