@@ -97,6 +97,10 @@ def test_command(command, capsys):
         case "test":
             cli = transfusion(f"{shlex.join(words)} --data.num_workers 0")
             assert (cli.folder.path / "results.json").is_file()
+        case "data":
+            transfusion(f"{shlex.join(words)} --data.num_workers 0")
+            said = {"check": "Nothing was written", "show": "sheet", "prepare": "data_cache"}[words[1]]
+            assert said in capsys.readouterr().out
         case "list" | "completion":
             transfusion(shlex.join(words))
             assert len(capsys.readouterr().out) > 200

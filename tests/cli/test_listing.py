@@ -7,7 +7,9 @@ import transfusion_cli.strategies as strategies
 from transfusion_cli.cli import listing
 from transfusion_cli.cli.main import main
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.files import ImageFilesDataModule
+from transfusion_cli.data.files import ImageFilesDataModule, OpenFilesDataModule
+from transfusion_cli.data.fundus import FundusDataModule
+from transfusion_cli.data.skin_images import SkinImagesDataModule
 
 
 def listed(capsys, *args):
@@ -24,7 +26,13 @@ def test_strategies_are_those_of_the_package(capsys):
     assert "BatchNorm scale and shift" in names["BatchNormAffine"]
 
 
-CONTRACTS = (MedicalDataModule, ImageFilesDataModule)
+CONTRACTS = (
+    MedicalDataModule,
+    ImageFilesDataModule,
+    OpenFilesDataModule,
+    FundusDataModule,
+    SkinImagesDataModule,
+)
 
 
 def test_datasets_are_those_that_can_be_imported(capsys):

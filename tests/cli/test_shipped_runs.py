@@ -17,6 +17,19 @@ from support.medmnist import build_medmnist
 from support.networks import randomised
 
 LAYOUTS = sorted(path.stem for path in Path(layouts.__file__).parent.glob("*.py") if path.stem != "__init__")
+PROTOCOLS = {
+    "partial_transfusion_chest_xray": "kermany_chest_xray",
+    "partial_transfusion_chexpert": "chexpert",
+    "partial_transfusion_colorectal_histology": "kather_colorectal",
+    "partial_transfusion_malaria": "malaria",
+    "partial_transfusion_oct_small": "kermany_oct",
+    "partial_transfusion_patch_camelyon16": "patch_camelyon",
+    "partial_transfusion_patch_camelyon16_small": "patch_camelyon",
+    "partial_transfusion_patch_camelyon17": "camelyon17",
+    "partial_transfusion_patch_camelyon17_small": "camelyon17",
+    "transfusion_chexpert": "chexpert",
+    "transfusion_retina": "eyepacs",
+}
 STRATEGIES = ("full", "head", "bn", "meanvar", "acnorm")
 QUICK = "--trainer.accelerator cpu --trainer.devices 1 --trainer.enable_progress_bar false --data.num_workers 0"
 SMALL = f"{QUICK} --trainer.max_epochs 1 --data.batch_size 8"
@@ -61,7 +74,7 @@ def test_chexpert(strategy):
     cli = transfusion(f"fit --config chexpert_{strategy} --data.root CheXpert-v1.0-small {weights} {SMALL}")
     results, rows = evaluate(cli)
     assert results["test/patients"]["value"] == 10
-    assert list(rows[0])[:3] == ["id", "patient", "p_Atelectasis"]
+    assert list(rows[0])[:4] == ["id", "patient", "exam", "p_Atelectasis"]
 
 
 def test_chexpert_bn_as_shipped_but_for_the_download():
@@ -94,6 +107,22 @@ def test_layout(name, tmp_path):
     flags = f"--model.backbone cifar_resnet20 --model.pretrained false --data.image_size 32 {SMALL}"
     cli = transfusion(f"fit --config {name}_bn --data.root {tmp_path} {flags} {getattr(layout, 'FLAGS', '')}")
     evaluate(cli)
+
+
+@pytest.mark.parametrize("literal", ["", "--data.literal true"])
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_protocol(name, literal, tmp_path):
+    """The papers' own splits; those that leak, on demand as they leaked."""
+    layout = PROTOCOLS[name]
+    sound = ("patch_camelyon", "camelyon17", "eyepacs")
+    if literal and (layout in sound or name == "transfusion_chexpert"):
+        pytest.skip("nothing leaks there")
+    import_module(f"support.layouts.{layout}").build(tmp_path)
+    model = "--model.backbone cifar_resnet20 --model.pretrained false --model.transfer HeadOnly"
+    flags = f"{model} --data.image_size 32 {SMALL}"
+    cli = transfusion(f"fit --config {name} --data.root {tmp_path} {flags} {literal}")
+    assert all(len(cli.datamodule.samples.rows(split)) for split in ("train", "val", "test"))
+    assert bool(literal) == bool(cli.datamodule.known_leak)
 
 
 def test_images():

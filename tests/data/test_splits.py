@@ -78,6 +78,14 @@ def test_splits_are_stratified():
     np.testing.assert_allclose(np.bincount(targets[subset], minlength=4) / 200, share, atol=0.02)
 
 
+def test_a_label_with_few_patients_is_held_out_too():
+    targets = np.zeros(106, dtype=np.int64)
+    targets[:6] = 1
+    for seed in range(20):
+        held = hold_out(np.arange(106), targets, 0.1, seed)
+        assert (targets[held] == 1).sum() == 1
+
+
 def test_a_single_patient_with_a_rare_label_stays_in_training():
     labels = np.zeros((50, 2), dtype=np.float32)
     labels[:, 0] = np.arange(50) % 2

@@ -1,4 +1,5 @@
 import logging
+import time
 
 import numpy as np
 import pandas as pd
@@ -213,3 +214,22 @@ def test_verify_counts_before_training(tmp_path):
     with pytest.raises(UserError, match=r"^2 of 12 images cannot be read, for example\n.*images/001_0.png") as error:
         data.prepare_data()
     message_of(error)
+
+
+@pytest.mark.parametrize("labels", ["label", "findings", ["oedema", "nodule"]])
+def test_reads_a_million_rows_in_seconds(million, labels):
+    data = module(table=str(million), label_columns=labels)
+    start = time.process_time()
+    assert len(data.samples) == 1_000_000
+    assert time.process_time() - start < 20
+    assert set(data.samples.split) == {"train", "val", "test"}
+
+
+@pytest.fixture(scope="module")
+def million(tmp_path_factory):
+    path = tmp_path_factory.mktemp("million") / "table.csv"
+    kinds = ("normal,,0,0", "sick,Mass,1,0", "sick,Oedema|Mass,,1", "normal,Oedema,0,")
+    with path.open("w") as file:
+        file.write("image,patient,label,findings,oedema,nodule\n")
+        file.writelines(f"p{i // 3:06d}/view{i:07d}.png,p{i // 3:06d},{kinds[i // 3 % 4]}\n" for i in range(1_000_000))
+    return path

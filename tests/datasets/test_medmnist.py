@@ -129,3 +129,13 @@ def test_damaged_or_impossible_download_leaves_nothing(tmp_path, server):
     with pytest.raises(UserError, match=r"cannot download .*breastmnist.npz"):
         module(tmp_path / "new", flag="breastmnist", download=True).prepare_data()
     assert not list((tmp_path / "new").iterdir())
+
+
+def test_images_keep_their_labels_where_samples_are_left_out(tmp_path):
+    stored = np.load(build_medmnist(tmp_path, "pneumoniamnist"))
+    (tmp_path / "out.txt").write_text("val_000000\ntest_000000\ntest_000001\n")
+    data = module(tmp_path, exclude=str(tmp_path / "out.txt"))
+    for split, first in (("val", 1), ("test", 2)):
+        batch = next(iter(data.fixed_dataloader(split)))
+        np.testing.assert_array_equal(batch["image"][0, 0], stored[f"{split}_images"][first])
+        assert batch["target"][0] == stored[f"{split}_labels"][first, 0]

@@ -13,6 +13,7 @@ from support.predicted import predicted
 
 from transfusion_cli.metrics.bootstrap import WeightedMetrics, bootstrap_intervals, cluster_codes
 from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.probabilities import decisions
 from transfusion_cli.metrics.weighted_ranking import WeightedRanking
 from transfusion_cli.targets import TARGETS
 
@@ -62,12 +63,15 @@ def test_weights_equal_repetition_for_every_metric(target, seed: int, samples: i
         assert ours == pytest.approx(repeated, abs=2e-6, nan_ok=True)
 
 
-def test_kappa_equals_sklearn_under_weights() -> None:
-    data = predicted("ordinal", unknown=0)
+@pytest.mark.parametrize("target", ["ordinal", "binary"])
+def test_kappa_equals_sklearn_under_weights(target) -> None:
+    data = predicted(target, unknown=0)
     weights = torch.randint(0, 4, (len(data.targets), 1)).float()
     kappa = WeightedMetrics(*data.arguments, torch.arange(len(data.targets)))(weights)["kappa"].item()
-    chosen = (1 - data.probabilities.cumsum(dim=1)[:, :-1] > 0.5).sum(dim=1)
-    expected = sk.cohen_kappa_score(data.targets, chosen, weights="quadratic", sample_weight=weights[:, 0])
+    scheme = "quadratic" if target == "ordinal" else None
+    chosen = decisions(target, data.probabilities).flatten().int()
+    truth = data.targets.flatten().int()
+    expected = sk.cohen_kappa_score(truth, chosen, weights=scheme, sample_weight=weights[:, 0])
     assert kappa == pytest.approx(expected, abs=1e-9)
 
 

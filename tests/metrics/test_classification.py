@@ -31,6 +31,7 @@ def test_binary_agrees_with_sklearn() -> None:
             "f1": sk.f1_score(truth, chosen),
             "sensitivity": sk.recall_score(truth, chosen),
             "specificity": sk.recall_score(truth, chosen, pos_label=0),
+            "kappa": sk.cohen_kappa_score(truth, chosen),
         },
         abs=1e-6,
     )
@@ -120,6 +121,16 @@ def test_absent_class_leaves_the_others_defined() -> None:
     assert math.isnan(ours["auroc/absent"]) and ours["auroc"] == 1
     assert ours["balanced_accuracy"] == 0.75
     assert ours["f1"] == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_binary_kappa_by_hand() -> None:
+    scores = torch.tensor([[0.9], [0.8], [0.7], [0.2], [0.6], [0.1], [0.1], [0.1], [0.1], [0.1]])
+    targets = torch.tensor([[1.0]] * 4 + [[0.0]] * 6)
+    # 3 + 5 of 10 agree; by chance 0.4 * 0.4 + 0.6 * 0.6 = 0.52.
+    assert classification_metrics("binary", ["n", "p"], scores, targets)["kappa"] == pytest.approx(0.28 / 0.48)
+    assert classification_metrics("binary", ["n", "p"], scores, (scores > 0.5).float())["kappa"] == 1
+    assert classification_metrics("binary", ["n", "p"], scores * 0, targets)["kappa"] == 0
+    assert math.isnan(classification_metrics("binary", ["n", "p"], scores * 0, targets * 0)["kappa"])
 
 
 def test_soft_labels_are_not_known() -> None:

@@ -18,7 +18,8 @@ def build_chexpert(
     """Write train.csv, valid.csv and JPEG files; the CSV paths start with ``prefix`` whatever ``root`` is called.
 
     Each training patient has one or two studies with a frontal view; every second study adds a lateral one. Two frontal
-    views are marked LL and RL. Training labels are blank, 0, 1 or -1; test labels are 0 or 1, and without a fracture.
+    views are marked LL and RL. Labels are those of the study: in training blank, 0, 1 or -1; in the test 0 or 1, and
+    without a fracture.
 
     Args:
         root: Folder to write to.
@@ -37,13 +38,14 @@ def _build_part(root: Path, part: str, patients: range, prefix: str, size: int, 
     lines = [HEADER]
     for patient in patients:
         for study in range(1, 2 + patient % 2):
+            labels = ",".join(_labels(part, rng))
             for view in ("frontal", "lateral")[: 1 + study % 2]:
                 place = f"{part}/patient{patient:05d}/study{study}/view{1 + (view == 'lateral')}_{view}.jpg"
                 save_picture(root / place, patient * 10 + study, (size, size + 8))
                 projection = {3: "LL", 4: "RL"}.get(patient, "AP" if patient % 3 else "PA")
                 person = f"{'Male' if patient % 2 else 'Female'},{20 + patient % 60}"
                 row = f"{prefix}/{place},{person},{view.capitalize()},{projection if view == 'frontal' else ''}"
-                lines.append(f"{row},{','.join(_labels(part, rng))}")
+                lines.append(f"{row},{labels}")
     (root / f"{part}.csv").write_text("\n".join(lines) + "\n")
 
 

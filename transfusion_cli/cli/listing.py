@@ -11,7 +11,7 @@ from transfusion_cli.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-CONTRACTS = ("base", "composed", "files")
+CONTRACTS = ("base", "composed", "files", "fundus", "skin_images")
 """Files whose classes are built upon, not named in a config."""
 
 
@@ -45,8 +45,8 @@ def datasets() -> Iterator[tuple[str, str]]:
     """Data modules, for ``--data``, with what must not cross splits and where the data come from."""
     for name, docstring in descendants("MedicalDataModule", PACKAGE / "data", PACKAGE / "datasets"):
         facts = about(docstring)
-        more = f"\nby {facts['Group']}; {facts['Source']}" if facts else ""
-        yield name, docstring.partition("\n")[0] + more
+        lines = [docstring.partition("\n")[0], *(f"{key}: {facts[key]}" for key in ("Group", "Source") if key in facts)]
+        yield name, "\n".join(lines)
 
 
 def configs() -> Iterator[tuple[str, str]]:

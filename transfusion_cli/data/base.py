@@ -10,11 +10,13 @@ import torch
 from lightning import LightningDataModule
 
 from transfusion_cli.data import augmentation as augmentations
+from transfusion_cli.data.cache import open_cache
 from transfusion_cli.data.dataset import ImageDataset, Reader
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
 from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.sampler import EvaluationSampler, TrainingSampler, check_world, equal_batches
 from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.data.shuffle import BlockShuffle
 from transfusion_cli.data.splits import (
     check_disjoint,
     hold_out,
@@ -52,6 +54,8 @@ class MedicalDataModule(LightningDataModule):
             ``pad`` keeps it, never enlarges, and adds a black margin.
         augmentation: Random changes of training images: ``default`` for what suits the data, null for none, or a list
             of albumentations transforms such as ``[{HorizontalFlip: {p: 0.5}}]``.
+        shuffle_blocks: Side in pixels of the square blocks that every image of every split is cut into, to be laid out in
+            one random order, fixed by ``seed``; 1 shuffles the pixels. It must divide height and width.
         train_fraction: Share of the training samples to use. By the same seed, a smaller share lies within a larger
             one; samples of a patient are taken together.
         train_size: Number of training samples to use, in place of ``train_fraction``.
@@ -63,6 +67,7 @@ class MedicalDataModule(LightningDataModule):
         exclude: Text file with the id of one sample per line, as in ``split.csv``, to leave out: unreadable images,
             duplicates.
         verify: Decode every image before training and report how many cannot be read.
+        cache: Folder of decoded images made by ``transfusion data prepare``; null reads the files.
         predict_split: What ``predict`` runs on.
     """
 
@@ -74,6 +79,7 @@ class MedicalDataModule(LightningDataModule):
         image_size: int | tuple[int, int] | None = None,
         resize: ResizeMode = "stretch",
         augmentation: list[str | dict[str, Any]] | Literal["default"] | None = "default",
+        shuffle_blocks: int | None = None,
         train_fraction: float = 1.0,
         train_size: int | None = None,
         balanced: bool = False,
@@ -82,20 +88,23 @@ class MedicalDataModule(LightningDataModule):
         seed: int = 42,
         exclude: str | None = None,
         verify: bool = False,
+        cache: str | None = None,
         predict_split: Split = "test",
     ) -> None:
         super().__init__()
         self.root = None if root is None else Path(root).expanduser()
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.image_size, self.resize = image_size, resize
+        self.image_size, self.resize, self.shuffle_blocks = image_size, resize, shuffle_blocks
         self.train_fraction, self.train_size, self.balanced = train_fraction, train_size, balanced
         self.val_fraction, self.split_seed, self.seed = val_fraction, split_seed, seed
         self.exclude = None if exclude is None else Path(exclude).expanduser()
         self.verify, self.predict_split = verify, predict_split
+        self.cache = None if cache is None else Path(cache).expanduser()
         _check_range("batch_size", batch_size, 1)
         _check_range("num_workers", num_workers, 0)
         _check_range("seed", seed, 0)
         _check_range("split_seed", split_seed, 0)
+        _check_range("shuffle_blocks", 1 if shuffle_blocks is None else shuffle_blocks, 1)
         _check_range("train_size", 1 if train_size is None else train_size, 1)
         _check_share("train_fraction", train_fraction, whole=True)
         _check_share("val_fraction", val_fraction)
@@ -105,6 +114,7 @@ class MedicalDataModule(LightningDataModule):
             self.augmentation = augmentation or []
             augmentations.build_transforms(self.augmentation)  # Mistakes come to light before any data are read.
         self._samples: SampleTable | None = None
+        self._all_rows = np.zeros(0, dtype=np.int64)
 
     # What a subclass says.
 
@@ -148,6 +158,7 @@ class MedicalDataModule(LightningDataModule):
         """All samples with targets, patients and splits; read on first use."""
         if self._samples is None:
             table = self.load_samples()
+            self._all_rows = np.flatnonzero(table.split != "")
             self._leave_out(table)
             self._take_subset(table)
             if self.known_leak:
@@ -157,6 +168,12 @@ class MedicalDataModule(LightningDataModule):
             self._check_classes(table)
             self._samples = table
         return self._samples
+
+    @property
+    def all_rows(self) -> np.ndarray:
+        """Rows of ``samples`` that are in a split, those that ``exclude`` and ``train_fraction`` leave out included."""
+        _ = self.samples
+        return self._all_rows
 
     @property
     def split_hash(self) -> str:
@@ -260,8 +277,10 @@ class MedicalDataModule(LightningDataModule):
     ) -> MedicalLoader:
         samples = self.samples
         resize = Resize(self.size, self.resize)
+        blocks = self.shuffle_blocks
+        shuffle = None if blocks is None else BlockShuffle(self.size, blocks, self.seed)
         return MedicalLoader(
-            ImageDataset(samples, samples.rows(split), self.make_reader(split), resize, augment),
+            ImageDataset(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
             batch_size=batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
@@ -271,6 +290,9 @@ class MedicalDataModule(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             batches_done=self._batches_done if resumes else None,
         )
+
+    def _reader_of(self, split: Split) -> Reader:
+        return self.make_reader(split) if self.cache is None else open_cache(self, self.cache, split)
 
     def _leave_out(self, table: SampleTable) -> None:
         if self.exclude is None:

@@ -14,6 +14,7 @@ from transfusion_cli.data.samples import SampleTable
 
 if TYPE_CHECKING:
     from transfusion_cli.data.augmentation import Augmentation
+    from transfusion_cli.data.shuffle import BlockShuffle
 
 Reader = Callable[[int], np.ndarray]
 """Gives the image of a row of the sample table: uint8, or float32 in [0, 1]; (H, W) or (H, W, 3). Must pickle."""
@@ -28,6 +29,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         read: Reads the image of a row.
         resize: Brings it to the size of the network.
         augment: Random changes, a function of the epoch and the row; None for evaluation.
+        shuffle: Moves the blocks of an image, last of all; None leaves them.
     """
 
     def __init__(
@@ -37,9 +39,10 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         read: Reader,
         resize: Resize,
         augment: Augmentation | None = None,
+        shuffle: BlockShuffle | None = None,
     ) -> None:
         self.targets, self.rows = samples.targets, rows
-        self.read, self.resize, self.augment = read, resize, augment
+        self.read, self.resize, self.augment, self.shuffle = read, resize, augment, shuffle
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -51,9 +54,11 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         image = self.resize(self.read(row))
         if self.augment is not None:
             image = self.augment(image, epoch, row)
+        if self.shuffle is not None:
+            image = self.shuffle(image)
         image = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
         return {
-            "image": torch.from_numpy(np.ascontiguousarray(image)),
+            "image": torch.from_numpy(np.require(image, requirements=["C", "W"])),
             "target": torch.as_tensor(self.targets[row]),
             "index": torch.tensor(row),
         }

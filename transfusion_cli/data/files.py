@@ -1,12 +1,14 @@
-"""What data sets of image files share: finding their folder, and saying what is missing."""
+"""What data sets of image files share: finding their folder, saying what is missing, fetching what is open."""
 
 import inspect
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from transfusion_cli.data.about import about
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.dataset import Reader
+from transfusion_cli.data.open_archives import OPEN_ARCHIVES
 from transfusion_cli.data.readers import FileReader
 from transfusion_cli.data.samples import Split
 from transfusion_cli.errors import UserError
@@ -58,7 +60,52 @@ class ImageFilesDataModule(MedicalDataModule):
             f"{name}: {what}\nGet it from {facts['Source']}\nThen --data.root DIR, where DIR holds {facts['Layout']}"
         )
 
-    def make_reader(self, split: Split) -> FileReader:
+    def make_reader(self, split: Split) -> Reader:
         """Read files below the folder."""
         assert self.samples.paths is not None
         return FileReader(self.folder, self.samples.paths, self.in_chans, at_least=self.size)
+
+
+class OpenFilesDataModule(ImageFilesDataModule):
+    """A public data set of image files that the module can fetch itself.
+
+    A subclass names its ``archive``.
+
+    Args:
+        download: Fetch the data into ``root``, with their checksums, if they are not there.
+        kwargs: As for ``MedicalDataModule``.
+    """
+
+    def __init__(self, download: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.download = download
+
+    @property
+    def archive(self) -> str:
+        """Key of ``OPEN_ARCHIVES``."""
+        raise NotImplementedError
+
+    def prepare_data(self) -> None:
+        """Download what is absent, if asked."""
+        if self.download:
+            if self.root is None:
+                raise self.absent("data.root is not set")
+            self._fetch(self.root)
+        super().prepare_data()
+
+    def absent(self, what: str) -> UserError:
+        """The error for something missing, which offers the download."""
+        return UserError(str(super().absent(what)).replace("\nThen ", ", or add --data.download true\nThen "))
+
+    def _fetch(self, root: Path) -> None:
+        files = OPEN_ARCHIVES[self.archive]
+        if not any((root / file.gives).exists() for file in files) and self._is_there():
+            return  # unpacked by the user, in a layout of their own
+        for file in files:
+            file.fetch(root)
+
+    def _is_there(self) -> bool:
+        try:
+            return self.folder.is_dir()
+        except UserError:
+            return False

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfusion_cli.data.images import EXTENSIONS
 from transfusion_cli.data.samples import as_text
 from transfusion_cli.data.tables import read_table, refuse, require_columns
+from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,20 +59,13 @@ def index_folder(root: Path) -> ImageIndex:
     top = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
     has_splits = "train" in [SPLIT_NAMES.get(name.lower()) for name in top]
     depth = 1 if has_splits else 0
-    files = []
-    for name in top:
-        if has_splits and name.lower() not in SPLIT_NAMES:
-            continue
-        files += [path.relative_to(root) for path in sorted((root / name).rglob("*")) if _is_image(path)]
-    files = [path for path in files if len(path.parts) > depth + 1]
-    if not files:
+    used = [name for name in top if not has_splits or name.lower() in SPLIT_NAMES]
+    files = [f"{name}/{path}" for name in used for path in image_files(root / name)]
+    parts = [path.split("/") for path in files if path.count("/") > depth]
+    if not parts:
         raise UserError(f"no images in class folders of {root}\n{hint}")
-    split = as_text(SPLIT_NAMES[path.parts[0].lower()] for path in files) if has_splits else None
-    return ImageIndex(root, as_text(map(str, files)), {"folder": as_text(path.parts[depth] for path in files)}, split)
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    split = as_text(SPLIT_NAMES[names[0].lower()] for names in parts) if has_splits else None
+    return ImageIndex(root, as_text(map("/".join, parts)), {"folder": as_text(names[depth] for names in parts)}, split)
 
 
 def index_table(

@@ -27,6 +27,9 @@ EXTENSIONS = {
     ".dicom",
 }
 
+DECODER_VERSION = 1
+"""Raised whenever the same file gives other pixels than before, here or in ``Resize``; caches are made anew then."""
+
 _DEEP_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
 
@@ -48,7 +51,11 @@ def read_image(
         window: Centre and width in source values, for DICOM and other sources deeper than 8 bits. Without it DICOM
             files are shown by their own window, or else from their least to their largest value, and 16-bit
             files from 0 to 65,535.
-        at_least: Height and width below which a large JPEG need not be decoded; a hint that saves time.
+        at_least: Height and width below which a large JPEG need not be decoded; a hint that saves time. The decoder
+            then gives means of 2 x 2, 4 x 4 or 8 x 8 pixels, and what is resized from those is not quite what is
+            resized from all pixels: from 2,500 x 3,000 to 224 x 224 the two differ, in grey levels of 255, by 4 on
+            average and 40 at most for images as rough as 1/f noise (standard deviation 36 to 41), by 0.3 and 25
+            for smooth ones with an edge.
 
     Returns:
         uint8 in 0..255, or float32 in [0, 1] for sources deeper than 8 bits.

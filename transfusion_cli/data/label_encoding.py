@@ -41,9 +41,10 @@ def encode_labels(index: ImageIndex, kind: Target | None, classes: list[str] | N
     if len(index.labels) > 1:
         return _several_columns(index, kind)
     column, texts = next(iter(index.labels.items()))
-    if kind == "multilabel" or (kind is None and any(separator in text for text in texts)):
+    distinct, which = _distinct(texts)
+    if kind == "multilabel" or (kind is None and any(separator in text for text in distinct)):
         return _lists(index, column, texts, classes, separator)
-    names = classes or _sorted({str(text) for text in texts if text})
+    names = classes or _sorted({text for text in distinct if text})
     if len(names) < 2:
         raise UserError(f"labels need at least two classes, found {names}\nin {index.source}")
     if kind == "binary" and len(names) != 2:
@@ -51,7 +52,7 @@ def encode_labels(index: ImageIndex, kind: Target | None, classes: list[str] | N
             f"a binary target has two classes, found {len(names)}: {', '.join(names[:5])}\nin {index.source}"
         )
     codes = {name: code for code, name in enumerate(names)} | {"": -1}
-    targets = np.array([codes.get(text, -2) for text in texts], dtype=np.int64)
+    targets = np.array([codes.get(text, -2) for text in distinct], dtype=np.int64)[which]
     refuse(targets == -2, texts, column, index.source, ", ".join(names))
     kind = kind or ("binary" if len(names) == 2 else "multiclass")
     if kind == "binary":
@@ -66,7 +67,8 @@ def _several_columns(index: ImageIndex, kind: Target | None) -> EncodedLabels:
         )
     columns = []
     for name, texts in index.labels.items():
-        values = np.array([_YES_NO.get(text.lower(), np.inf) for text in texts], dtype=np.float32)
+        distinct, which = _distinct(texts)
+        values = np.array([_YES_NO.get(text.lower(), np.inf) for text in distinct], dtype=np.float32)[which]
         refuse(np.isinf(values), texts, name, index.source, "1, 0 and blank (unknown)")
         columns.append(values)
     return EncodedLabels("multilabel", list(index.labels), np.stack(columns, axis=1))
@@ -75,16 +77,26 @@ def _several_columns(index: ImageIndex, kind: Target | None) -> EncodedLabels:
 def _lists(
     index: ImageIndex, column: str, texts: np.ndarray, classes: list[str] | None, separator: str
 ) -> EncodedLabels:
-    lists = [[part for part in map(str.strip, str(text).split(separator)) if part] for text in texts]
+    distinct, which = _distinct(texts)
+    lists = [[part for part in map(str.strip, text.split(separator)) if part] for text in distinct]
     names = classes or _sorted({part for parts in lists for part in parts})
     if not names:
         raise UserError(f"column {column!r} holds no labels\nin {index.source}")
     codes = {name: code for code, name in enumerate(names)}
-    refuse(np.array([not set(parts) <= codes.keys() for parts in lists]), texts, column, index.source, ", ".join(names))
+    unknown = np.array([not set(parts) <= codes.keys() for parts in lists])[which]
+    refuse(unknown, texts, column, index.source, ", ".join(names))
     targets = np.zeros((len(lists), len(names)), dtype=np.float32)
     for row, parts in enumerate(lists):
         targets[row, [codes[part] for part in parts]] = 1
-    return EncodedLabels("multilabel", names, targets)
+    return EncodedLabels("multilabel", names, targets[which])
+
+
+def _distinct(texts: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The texts that occur, and which of them each row has: a million rows have few."""
+    import pandas as pd
+
+    which, distinct = pd.factorize(texts.astype(object))
+    return [str(text) for text in distinct], which
 
 
 def _sorted(names: set[str]) -> list[str]:

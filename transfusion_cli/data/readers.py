@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class FileReader:
         channels: 1 for grey, 3 for colour.
         window: Centre and width for sources deeper than 8 bits.
         at_least: Size below which a large JPEG need not be decoded.
+        process: Applied to each decoded image. It must pickle, and its ``repr`` must tell all that it does.
     """
 
     def __init__(
@@ -30,12 +32,15 @@ class FileReader:
         channels: int,
         window: Window | None = None,
         at_least: tuple[int, int] | None = None,
+        process: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.root, self.paths, self.channels, self.window, self.at_least = root, paths, channels, window, at_least
+        self.process = process
 
     def __call__(self, row: int) -> np.ndarray:
         """Read the image of one row."""
-        return read_image(self.root / self.paths[row], self.channels, self.window, self.at_least)
+        image = read_image(self.root / self.paths[row], self.channels, self.window, self.at_least)
+        return image if self.process is None else self.process(image)
 
     def verify(self, rows: np.ndarray) -> None:
         """Decode every image and count what cannot be read.

@@ -16,12 +16,13 @@ def label_matrix(targets: np.ndarray) -> np.ndarray:
     return targets[:, None] == np.arange(targets.max(initial=0) + 1)
 
 
-def _patient_rank(groups: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:
+def _patient_rank(groups: np.ndarray, targets: np.ndarray, seed: int, rare_first: bool = False) -> np.ndarray:
     """Place of each sample's patient in one random order whose every stretch has about the same mix of labels.
 
     A patient's stratum is the rarest label found in any of their images. Within a stratum patients come in
-    random order; strata are then merged by relative place, so that the first patient of every stratum, the only
-    one of a rare label included, stands at the front.
+    random order; strata are then merged by relative place. With ``rare_first`` the first patient of every stratum,
+    the only one of a rare label included, stands at the front; else strata are centred, so that front and end alike
+    get their share of a label with few patients, and the only one stands in the middle.
     """
     names, codes = np.unique(groups, return_inverse=True)
     labels = label_matrix(targets)
@@ -34,7 +35,8 @@ def _patient_rank(groups: np.ndarray, targets: np.ndarray, seed: int) -> np.ndar
     sizes = np.bincount(stratum)
     start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     place = np.empty(len(names))
-    place[by_stratum] = (np.arange(len(names)) - start[stratum[by_stratum]]) / sizes[stratum[by_stratum]]
+    offset = 0 if rare_first else 0.5
+    place[by_stratum] = (np.arange(len(names)) - start[stratum[by_stratum]] + offset) / sizes[stratum[by_stratum]]
     order = shuffled[np.argsort(place[shuffled], kind="stable")]
     rank = np.empty(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
@@ -94,7 +96,7 @@ def folds(groups: np.ndarray, targets: np.ndarray, number: int, seed: int) -> np
 
 def nested_subset(groups: np.ndarray, targets: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Choose ``size`` samples, patient after patient: bool (N,). A smaller subset lies within every larger one."""
-    order = np.argsort(_patient_rank(groups, targets, seed), kind="stable")
+    order = np.argsort(_patient_rank(groups, targets, seed, rare_first=True), kind="stable")
     chosen = np.zeros(len(groups), dtype=bool)
     chosen[order[:size]] = True
     return chosen

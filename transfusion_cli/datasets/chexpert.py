@@ -1,94 +1,105 @@
 """CheXpert, read from the files as Stanford releases them."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.files import ImageFilesDataModule
 from transfusion_cli.data.labels import BlankPolicy, UncertainPolicy, apply_policies
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.listed import report_missing
+from transfusion_cli.data.protocols import check_literal
 from transfusion_cli.data.samples import SampleTable, Split, as_text
+from transfusion_cli.data.splits import nested_subset
 from transfusion_cli.data.tables import read_table, refuse, require_columns
+from transfusion_cli.datasets.chexpert_files import BATCHES, find_table, image_paths
+from transfusion_cli.datasets.chexpert_labels import FIVE, FOURTEEN, MIXED, TABLES, label_name, label_values
+from transfusion_cli.datasets.chexpert_protocols import TRANSFUSION_IMAGES, partial_transfusion, settle
 from transfusion_cli.errors import UserError
-from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.targets import Target
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FOURTEEN = [
-    "No Finding",
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-]
-FIVE = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"]
-"""The labels of the CheXpert competition (Irvin et al. 2019)."""
-
-MIXED: dict[str, UncertainPolicy] = {
-    "Atelectasis": "ones",
-    "Edema": "ones",
-    "Cardiomegaly": "zeros",
-    "Consolidation": "zeros",
-    "Pleural Effusion": "zeros",
-}
-"""What most published CheXpert models do with uncertain labels; the other nine are ignored where uncertain."""
-
-SOURCE = (
-    "Get CheXpert-v1.0-small at https://stanfordmlgroup.github.io/competitions/chexpert/ "
-    "and give --data.root DIR, where DIR holds train.csv, valid.csv, train/ and valid/"
-)
+_PATH = r"((?:train|valid|val|test)/((patient\d+)(?:/.+)?)/[^/]+)$"
 
 
-class CheXpertDataModule(MedicalDataModule):
+class CheXpertDataModule(ImageFilesDataModule):
     """CheXpert chest X-rays: five or fourteen labels, uncertainty policies, validation split by patient.
 
-    Reads ``train.csv`` and ``valid.csv`` exactly as released (Irvin et al. 2019, arXiv:1901.07031). Training and
-    validation patients come from ``train.csv``; the official ``valid.csv``, labelled by radiologists, is the
-    test split. Uncertain labels follow the policy in training; in validation and test they are unknown.
+    Source: https://stanfordmlgroup.github.io/competitions/chexpert/ (CheXpert-v1.0-small or the full release, after
+        registration)
+    Licence: Stanford University School of Medicine CheXpert Dataset Research Use Agreement
+    Layout: train.csv, valid.csv, train/ and valid/; or the folders "CheXpert-v1.0 batch 1 (validate & csv)" to
+        "batch 4 (train 3)" of the full release
+    Group: patient; exam: the study, since labels are given for studies
+    Classes: five labels of the competition, or all fourteen
+    Counts: 223,414 images of 64,540 patients in train.csv (191,027 frontal), 234 of 200 in valid.csv (202 frontal)
+    Cite: Irvin et al. 2019, arXiv:1901.07031
+
+    Training and validation patients come from ``train.csv``, labelled from the reports; ``valid.csv``, labelled by
+    radiologists, is the test split. With the true test set (``test_set: chexlocalize``), ``valid.csv`` is the
+    validation split and all of ``train.csv`` trains. Uncertain labels follow the policy in training; in validation and
+    test they are unknown. ``test[exams]/auroc`` is that of the mean probability over the images of each study.
+
+    The protocols decide labels, views, projection, uncertain, blank, labeler and test_set; to set one of these
+    otherwise is an error. ``partial_transfusion`` (Kanavati & Tsuneki 2021): frontal images of train.csv alone, without
+    rows in which one of the five labels or No Finding is uncertain; 49/21/30 % of the patients, and of these as many
+    images for each label, 11,633 for training and 1,350 for the test. ``transfusion`` (Raghu et al. 2019) follows the
+    later public code of two of its authors, since its own split was never published: all views, uncertain labels read
+    as ``mixed`` in the test split too, 50,000 images of train.csv for training and as many for the test, but by
+    patient, and valid.csv for validation; of fewer than 100,000 images half are for the test.
 
     Args:
         labels: ``five`` (the competition's), ``fourteen``, or a list of label names.
-        views: Which images: ``frontal``, ``lateral`` or ``all``.
+        views: Which images: ``frontal``, ``lateral`` or ``all``; null is frontal, or what the protocol says.
         projection: Only frontal images taken ``AP`` or ``PA``; null takes both, and the few marked LL or RL.
         uncertain: What -1 becomes in training: ``ignore`` (masked), ``zeros``, ``ones``, ``smooth`` (ones drawn from
             0.55 to 0.85), ``drop`` (leave out the row), or ``mixed`` (ones for Atelectasis and Edema; zeros for
             Cardiomegaly, Consolidation and Pleural Effusion; ignore for the rest). A mapping gives it per label;
-            labels it does not name are ``mixed``.
+            labels it does not name are ``mixed``. Null is mixed, or what the protocol says.
         blank: What a label that the report does not mention becomes: ``zeros`` or ``ignore``.
-        kwargs: As for ``MedicalDataModule``. ``root`` is the folder with ``train.csv``, ``valid.csv``, ``train/`` and
-            ``valid/``, under whatever name, or its parent.
+        labeler: Who read the training reports: ``chexpert`` (train.csv), ``chexbert`` (train_cheXbert.csv) or
+            ``visualchexbert`` (train_visualCheXbert.csv).
+        test_set: ``valid`` for valid.csv, or ``chexlocalize`` for the official test images, published with
+            CheXlocalize: put its folder ``CheXpert``, with test_labels.csv and test/, into root.
+        protocol: ``official``, ``partial_transfusion`` or ``transfusion``.
+        literal: With ``partial_transfusion``: validation images are of training patients, as in the paper's code.
+        kwargs: As for ``MedicalDataModule``. ``root`` is the folder with the tables, under any name, or its parent.
     """
+
+    landmarks = (*TABLES.values(), BATCHES)
 
     def __init__(
         self,
         labels: Literal["five", "fourteen"] | list[str] = "five",
-        views: Literal["frontal", "lateral", "all"] = "frontal",
+        views: Literal["frontal", "lateral", "all"] | None = None,
         projection: Literal["AP", "PA"] | None = None,
-        uncertain: UncertainPolicy | Literal["mixed"] | dict[str, UncertainPolicy] = "mixed",
+        uncertain: UncertainPolicy | Literal["mixed"] | dict[str, UncertainPolicy] | None = None,
         blank: BlankPolicy = "zeros",
+        labeler: Literal["chexpert", "chexbert", "visualchexbert"] = "chexpert",
+        test_set: Literal["valid", "chexlocalize"] = "valid",
+        protocol: Literal["official", "partial_transfusion", "transfusion"] = "official",
+        literal: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_literal(protocol, literal)
+        chosen = {"labels": labels, "views": views, "projection": projection, "uncertain": uncertain}
+        settled = settle(protocol, **chosen, blank=blank, labeler=labeler, test_set=test_set)
+        self.views: str = settled["views"] or "frontal"
+        policy: str | dict[str, UncertainPolicy] = settled["uncertain"] or "mixed"
+        self.projection, self.blank, self.labeler, self.test_set = projection, blank, labeler, test_set
+        self.protocol, self.literal = protocol, literal
         named = {"five": FIVE, "fourteen": FOURTEEN}
-        self.labels = [_label(name) for name in (named[labels] if isinstance(labels, str) else labels)]
-        self.views, self.projection, self.blank = views, projection, blank
-        if isinstance(uncertain, str):
-            policies = MIXED if uncertain == "mixed" else dict.fromkeys(self.labels, uncertain)
+        self.labels = [label_name(name) for name in (named[labels] if isinstance(labels, str) else labels)]
+        self._columns = ["No Finding", *FIVE] if protocol == "partial_transfusion" else self.labels
+        if isinstance(policy, dict):
+            policies: dict[str, Any] = MIXED | {label_name(name): value for name, value in policy.items()}
         else:
-            policies = MIXED | {_label(name): policy for name, policy in uncertain.items()}
-        self.uncertain: list[UncertainPolicy] = [policies.get(label, "ignore") for label in self.labels]
+            policies = MIXED if policy == "mixed" else dict.fromkeys(self._columns, policy)
+        self.uncertain: list[UncertainPolicy] = [policies.get(label, "ignore") for label in self._columns]
 
     @property
     def target(self) -> Target:
@@ -106,76 +117,105 @@ class CheXpertDataModule(MedicalDataModule):
         return 1
 
     @property
+    def published(self) -> dict[str, int]:
+        """Rows of the tables; those that Kanavati & Tsuneki draw."""
+        if self.protocol == "partial_transfusion":
+            counts = {"train": 11633, "test": 1350} | ({"val": 1036} if self.literal else {})
+            return {} if self.split_seed else counts
+        sizes = {"all": (223414, 234), "frontal": (191027, 202), "lateral": (32387, 32)}
+        train, valid = sizes[self.views]
+        if self.protocol == "transfusion":
+            return {"train": TRANSFUSION_IMAGES, "val": valid}
+        if self.projection or "drop" in self.uncertain:
+            return {}
+        return {"train+val": train, "test": valid} if self.test_set == "valid" else {"train": train, "val": valid}
+
+    @property
+    def known_leak(self) -> str:
+        """The paper's validation set."""
+        return "literal: validation patients are training patients too" if self.literal else ""
+
+    @cached_property
     def folder(self) -> Path:
-        """The folder with ``train.csv``: ``root`` or the one folder in it that has it."""
-        if self.root is None:
-            raise UserError(f"CheXpert needs its folder: data.root is not set\n{SOURCE}")
-        found = [path.parent for path in (self.root / "train.csv", *sorted(self.root.glob("*/train.csv")))]
-        found = [folder for folder in found if (folder / "train.csv").is_file()]
-        if not found:
-            raise UserError(f"no CheXpert data: there is no train.csv in {self.root}\n{SOURCE}")
-        return found[0]
+        """``root`` or a folder in it, with the tables or all batches of the full release."""
+        found = super().folder
+        return found.parent if found.match(BATCHES) else found
 
     def load_samples(self) -> SampleTable:
-        """Read both CSV files, choose views, apply the label policies and split train.csv by patient."""
-        train, test = self._read("train"), self._read("test")
-        paths, patients, targets, uncertain = (np.concatenate(pair) for pair in zip(train, test, strict=True))
-        split = np.repeat(["train", "test"], [len(train[0]), len(test[0])]).astype("<U5")
-        table = SampleTable(paths, targets, split, patients, paths)
-        self.hold_out_patients(table, self.val_fraction, "val")
-        # A policy is a guess: good enough to learn from, not to be measured against.
-        table.targets[uncertain & (table.split != "train")[:, None]] = np.nan
+        """Read the tables, choose views, apply the label policies, and split train.csv by patient."""
+        parts = [self._read(path, split) for split, path in self._tables().items()]
+        ids, paths, patients, exams, targets, uncertain, split = (
+            np.concatenate(columns) for columns in zip(*parts, strict=True)
+        )
+        table = SampleTable(ids, targets, split, patients, paths, exams=exams)
+        match self.protocol:
+            case "partial_transfusion":
+                return partial_transfusion(table, self.literal, self.split_seed)
+            case "transfusion":
+                images = len(table.rows("train"))
+                self.hold_out_number(table, min(TRANSFUSION_IMAGES, images // 2), "test")
+                rows = table.rows("train")
+                kept = nested_subset(table.groups[rows], table.targets[rows], TRANSFUSION_IMAGES, self.split_seed)
+                table.split[rows[~kept]] = ""
+            case _:
+                if not len(table.rows("val")):
+                    self.hold_out_patients(table, self.val_fraction, "val")
+                # A policy is a guess: good enough to learn from, not to be measured against.
+                table.targets[uncertain & (table.split != "train")[:, None]] = np.nan
         return table
 
-    def make_reader(self, split: Split) -> FileReader:
-        """Read JPEG files below the folder."""
-        assert self.samples.paths is not None
-        return FileReader(self.folder, self.samples.paths, channels=1, at_least=self.size)
+    def _tables(self) -> dict[Split, Path]:
+        """The tables of the splits that are there from the start."""
+        train = find_table([self.folder], TABLES[self.labeler])
+        if train is None:
+            raise self.absent(f"no {TABLES[self.labeler]} in {self.folder}")
+        if self.protocol == "partial_transfusion":
+            return {"train": train}
+        valid = find_table([self.folder], "valid.csv")
+        if self.protocol == "official" and self.test_set == "valid":
+            return {"train": train} if valid is None else {"train": train, "test": valid}
+        assert self.root is not None
+        valid = valid or find_table([self.folder, self.root], "val_labels.csv")
+        if valid is None:
+            raise self.absent(f"no valid.csv in {self.folder}")
+        if self.protocol == "transfusion":
+            return {"train": train, "val": valid}
+        test = find_table([self.folder, self.root], "test_labels.csv")
+        if test is None:
+            raise UserError(
+                f"CheXpert: no test_labels.csv in {self.root}\n"
+                "Get CheXlocalize (https://github.com/rajpurkarlab/cheXlocalize) and put its folder CheXpert there,\n"
+                "or take the 200 patients of valid.csv: --data.test_set valid"
+            )
+        return {"train": train, "val": valid, "test": test}
 
-    def _read(self, split: Literal["train", "test"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Paths, patients, targets and where the label is uncertain, of one file's rows."""
-        path = self.folder / ("train.csv" if split == "train" else "valid.csv")
-        if split == "test" and not path.is_file():
-            nothing = np.zeros((0, len(self.labels)))
-            return as_text([]), as_text([]), nothing.astype(np.float32), nothing.astype(bool)
+    def _read(self, path: Path, split: Split) -> tuple[np.ndarray, ...]:
+        """Ids, paths, patients, studies, targets, where the label is uncertain, and the split, of a table's rows."""
         frame = read_table(path)
         frame.columns = frame.columns.str.replace("_", " ").str.strip()
-        require_columns(frame, ["Path", *self.labels], path)
-        raw = np.stack([_values(frame, label, path) for label in self.labels], axis=1)
+        require_columns(frame, ["Path", *self._columns], path)
+        raw = np.stack([label_values(frame, label, path) for label in self._columns], axis=1)
         targets, keep = apply_policies(raw, self.uncertain, self.blank, self.seed)
         keep &= self._view(frame, path)
-        parts = frame["Path"].str.extract(r"((?:train|valid|test)/(patient\d+)/.+)$")
+        parts = frame["Path"].str.extract(_PATH)
         refuse(parts[0].isna().to_numpy(), frame["Path"], "Path", path, ".../train/patient00001/study1/view1_....jpg")
-        kept = parts[keep]
-        return as_text(kept[0].to_numpy()), as_text(kept[1].to_numpy()), targets[keep], raw[keep] == -1
+        ids, exams, patients = (as_text(parts[column].to_numpy()[keep]) for column in parts)
+        paths, missing = image_paths(self.folder, path, ids, patients)
+        report_missing(ids, missing, path, self.exclude)
+        return ids, paths, patients, exams, targets[keep], raw[keep] == -1, np.full(len(ids), split, dtype="<U7")
 
     def _view(self, frame: "pd.DataFrame", path: Path) -> np.ndarray:
         chosen = np.ones(len(frame), dtype=bool)
         if self.views != "all":
-            require_columns(frame, ["Frontal/Lateral"], path)
-            view = frame["Frontal/Lateral"].astype("str").str.lower()
-            unknown = ~view.isin(["frontal", "lateral"]).to_numpy()
-            refuse(unknown, frame["Frontal/Lateral"], "Frontal/Lateral", path, "Frontal, Lateral")
+            if "Frontal/Lateral" in frame.columns:
+                view = frame["Frontal/Lateral"].astype("str").str.lower()
+                unknown = ~view.isin(["frontal", "lateral"]).to_numpy()
+                refuse(unknown, frame["Frontal/Lateral"], "Frontal/Lateral", path, "Frontal, Lateral")
+            else:  # as in CheXlocalize's tables
+                view = frame["Path"].str.extract(r"_(frontal|lateral)\.")[0]
+                refuse(view.isna().to_numpy(), frame["Path"], "Path", path, "..._frontal.jpg, ..._lateral.jpg")
             chosen &= (view == self.views).to_numpy()
         if self.projection is not None:
             require_columns(frame, ["AP/PA"], path)
             chosen &= (frame["AP/PA"] == self.projection).to_numpy()
         return chosen
-
-
-def _label(name: str) -> str:
-    plain = name.replace("_", " ")
-    if plain not in FOURTEEN:
-        raise UserError(f"CheXpert has no label {name!r}\n{did_you_mean(plain, FOURTEEN)}")
-    return plain
-
-
-def _values(frame: "pd.DataFrame", label: str, path: Path) -> np.ndarray:
-    """One label column as 1, 0, -1 and NaN."""
-    import pandas as pd
-
-    column = frame[label]
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    bad = ~np.isin(values, (1, 0, -1)) & ~column.isna().to_numpy()
-    refuse(bad, column, label, path, "1, 0, -1 (uncertain) and blank (not mentioned)")
-    return values

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 class ImageTableDataModule(MedicalDataModule):
     r"""Your own images: a class-per-folder tree, or a CSV or Parquet table with paths, labels, patients and splits.
 
+    Source: your own disk
+    Group: patient, from a column or from the paths
+
     PNG, JPEG and TIFF with 8 or 16 bits, DICOM and whatever else Pillow reads. What the source does not say is drawn by
     patient: the test split first, then the validation split, stratified by the rarest label of each patient.
 

@@ -16,6 +16,9 @@ from transfusion_cli.targets import Target
 class PhantomDataModule(MedicalDataModule):
     """Chest radiographs of phantom patients with five findings, drawn in memory at the size of the network.
 
+    Source: drawn by the program
+    Group: patient
+
     Patients differ in build and illness and keep both over their images; pose, breath, exposure and noise change from
     image to image. Findings (enlarged heart, pleural effusion, consolidation, nodule, pneumothorax) range from barely
     visible to plain and partly come together. Nothing is read and nothing is written.

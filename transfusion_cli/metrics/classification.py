@@ -29,7 +29,7 @@ def classification_metrics(
       class or label against the rest (``auroc/<class>``), and their mean.
     * ``average_precision``: the sum over thresholds of precision times the step in recall, without interpolation,
       by class and averaged alike.
-    * ``kappa`` (ordinal): Cohen's, with quadratic weights.
+    * ``kappa``: Cohen's; ordinal: with quadratic weights; binary: plain.
     * ``accuracy``, ``balanced_accuracy``, ``f1``, ``sensitivity``, ``specificity``: see
       :func:`transfusion_cli.metrics.decision_metrics.decision_metrics`.
 

@@ -38,6 +38,8 @@ def decision_metrics(target: Target, counts: DecisionCounts) -> dict[str, Tensor
       multilabel: the mean of sensitivity and specificity, by label, then the mean over labels.
     * ``f1``: 2 TP / (2 TP + FP + FN) by class with at least one positive, then the mean over these classes.
     * ``sensitivity`` TP / (TP + FN) and ``specificity`` TN / (TN + FP): of the positive class, binary only.
+    * ``kappa``: Cohen's, binary only: how far the accuracy is from that of independent decisions with the same margins
+      to 1. Undefined where truth and decisions are all of one and the same class.
     """
     known, positives, chosen, hits = counts
     rejections = known - positives - chosen + hits
@@ -50,7 +52,9 @@ def decision_metrics(target: Target, counts: DecisionCounts) -> dict[str, Tensor
         accuracy, balanced = ((hits + rejections) / known).nanmean(dim=0), (sensitivity + specificity) / 2
     metrics = {"accuracy": accuracy, "balanced_accuracy": balanced.nanmean(dim=0), "f1": f1.nanmean(dim=0)}
     if target == "binary":
-        metrics |= {"sensitivity": sensitivity[0], "specificity": specificity[0]}
+        expected = (positives * chosen + (known - positives) * (known - chosen))[0] / known[0].square()
+        kappa = 1 - (1 - accuracy) / (1 - expected)
+        metrics |= {"sensitivity": sensitivity[0], "specificity": specificity[0], "kappa": kappa}
     return metrics
 
 

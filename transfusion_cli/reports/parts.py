@@ -21,6 +21,11 @@ class Part(NamedTuple):
     targets: Tensor
     patients: Any
 
+    @property
+    def several_images_each(self) -> bool:
+        """Whether patients are known and have more than one image, some of them."""
+        return self.patients is not None and len(np.unique(self.patients)) < len(self.patients)
+
 
 def parts(evaluation: Evaluation, samples: SampleTable) -> Iterator[Part]:
     """``test``, then ``test[DOMAIN]`` where there are several domains, then ``test[exams]`` where exams are known.

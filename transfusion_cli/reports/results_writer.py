@@ -10,11 +10,13 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.metrics.bootstrap import bootstrap_intervals
 from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.recognition_rate import recognition_with_interval
 from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import Part, parts
 from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.reports.run_folder import RunFolder
-from transfusion_cli.tasks.classification import ClassificationTask
+from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
+from transfusion_cli.tasks.steps_to_target import fit_results
 
 HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", "val/auroc")
 """Metrics that TensorBoard shows beside the hyper-parameters."""
@@ -47,27 +49,9 @@ class ResultsWriter(pl.Callback):
         results: Results = {}
         tables = []
         for part in parts(evaluation, data.samples):
-            metrics = evaluation.metrics if part.stage == "test" else self._metrics(task, part)
-            intervals = bootstrap_intervals(
-                task.target,
-                task.class_names,
-                part.probabilities,
-                part.targets,
-                part.patients,
-                resamples=self.resamples,
-            )
-            validation = task.validation_metrics if part.stage == "test" else None
-            results |= build_results(
-                task.target,
-                task.class_names,
-                metrics,
-                intervals,
-                part.targets,
-                part.patients,
-                validation=validation,
-                stage=part.stage,
-            )
+            results |= self._results(task, evaluation, part)
             tables.append(format_table(results, part.stage))
+        results |= fit_results(self.folder.path)
         self._keep("results.json", lambda path: write_json(path, results))
         frame = predictions_frame(task, data)
         self._keep("predictions_test.csv", lambda path: frame.to_csv(path, index=False))
@@ -87,9 +71,24 @@ class ResultsWriter(pl.Callback):
             frame = predictions_frame(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
             self._keep("predictions.csv", lambda path: frame.to_csv(path, index=False))
 
-    @staticmethod
-    def _metrics(task: ClassificationTask, part: Part) -> dict[str, float]:
-        return classification_metrics(task.target, task.class_names, part.probabilities, part.targets)
+    def _results(self, task: ClassificationTask, evaluation: Evaluation, part: Part) -> Results:
+        whole = part.stage == "test"
+        given = (task.target, task.class_names, part.probabilities, part.targets)
+        metrics = evaluation.metrics if whole else classification_metrics(*given)
+        intervals = bootstrap_intervals(*given, part.patients, resamples=self.resamples)
+        if part.several_images_each and task.target != "multilabel":
+            rate, interval = recognition_with_interval(*given, part.patients, self.resamples)
+            metrics, intervals = metrics | {"recognition_rate": rate}, intervals | {"recognition_rate": interval}
+        return build_results(
+            task.target,
+            task.class_names,
+            metrics,
+            intervals,
+            part.targets,
+            part.patients,
+            validation=task.validation_metrics if whole else None,
+            stage=part.stage,
+        )
 
     def _keep(self, name: str, write: Any) -> None:
         self.folder.path.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ def build(root: Path, patients: int = 12) -> Path:
     for part, count in (("train", patients), ("test", patients // 2)):
         for patient in range(1, count + 1):
             for image in range(2):
-                seed = 100 * patient + image
+                seed = 100 * patient + image + 5000 * (part == "test")
                 prefix = "NORMAL2-" if part == "train" and image else ""
                 name = f"{prefix}IM-{patient:04d}-{image + 1:04d}.jpeg"
                 save_picture(root / "chest_xray" / part / "NORMAL" / name, seed, (40, 52))

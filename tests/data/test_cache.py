@@ -1,0 +1,353 @@
+import json
+import logging
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from support.images import build_image_table, picture, save_dicom
+from support.tiny import TinyDataModule
+
+from transfusion_cli.data import cache, cache_build, cache_decoder, cache_place
+from transfusion_cli.data.cache import CachedReader
+from transfusion_cli.data.cache_build import build_cache, bytes_of
+from transfusion_cli.data.cache_place import CachePlace
+from transfusion_cli.datasets import ImageTableDataModule, PhantomDataModule
+from transfusion_cli.errors import UserError
+
+
+@pytest.fixture
+def table(tmp_path):
+    return build_image_table(tmp_path / "images", splits=True)
+
+
+def module(table, folder=None, **kwargs):
+    options = {"num_workers": 0, "batch_size": 4, "image_size": 16, "channels": 1}
+    folder = None if folder is None else str(folder)
+    return ImageTableDataModule(table=str(table), cache=folder, **(options | kwargs))
+
+
+def prepared(data, folder, size=(16, 16), **kwargs):
+    return build_cache(data, folder, size, progress=False, **kwargs)
+
+
+def batches(data, split="train"):
+    data.setup({"train": "fit", "val": "validate", "test": "test"}[split])
+    return list(data.train_dataloader() if split == "train" else data.fixed_dataloader(split))
+
+
+def same(one, two):
+    assert len(one) == len(two) > 0
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            assert a[name].dtype == b[name].dtype
+            torch.testing.assert_close(a[name], b[name], rtol=0, atol=0, equal_nan=True)
+
+
+def add_deep_file(table, row=0):
+    """Replace one image of the table by a DICOM file with 12 bits."""
+    frame = pd.read_csv(table)
+    save_dicom(table.parent / "images/deep.dcm", picture(0, depth=16) // 16, 12)
+    frame.loc[row, "image"] = "images/deep.dcm"
+    frame.to_csv(table, index=False)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_batches_are_bit_identical(table, tmp_path, channels, resize):
+    options = {"channels": channels, "resize": resize}
+    place = prepared(module(table, **options), tmp_path / "cache")
+    expected = {split: batches(module(table, **options), split) for split in ("train", "val", "test")}
+    shutil.rmtree(table.parent / "images")  # nothing but the cache is read
+    for split, direct in expected.items():
+        same(batches(module(table, tmp_path / "cache", **options), split), direct)
+    assert bytes_of(place) == 24 * 16 * 16 * channels
+
+
+def test_workers_read_what_the_main_process_reads(table, tmp_path):
+    prepared(module(table), tmp_path / "cache", workers=2)
+    same(batches(module(table, tmp_path / "cache", num_workers=2)), batches(module(table)))
+
+
+def test_layout(table, tmp_path):
+    place = prepared(module(table), tmp_path / "cache")
+    images = np.load(place.path / "images.npy", mmap_mode="r")
+    assert images.shape == (24, 16, 16) and images.dtype == np.uint8
+    assert np.load(place.path / "ids.npy").tolist() == pd.read_csv(table)["image"].tolist()
+    facts = json.loads((place.path / "index.json").read_text())
+    assert (facts["data"], facts["size"], facts["resize"]) == ("ImageTableDataModule", [16, 16], "stretch")
+    assert facts["count"] == len(facts["witnesses"]) == 24
+    assert not place.beside("part").exists()
+
+
+def test_deep_images_keep_16_bits_and_others_their_8(table, tmp_path):
+    add_deep_file(table)
+    direct = module(table, batch_size=1, augmentation=None)
+    prepared(direct, tmp_path / "cache")
+    reader = cache.open_cache(module(table, tmp_path / "cache"), tmp_path / "cache", "train")
+    straight, resize = direct.make_reader("train"), cache_decoder.Resize((16, 16), "stretch")
+    deep, shallow = reader(0), reader(1)
+    assert deep.dtype == np.float32 and shallow.dtype == np.uint8
+    np.testing.assert_allclose(deep, resize(straight(0)), rtol=0, atol=0.5 / 65535 + 1e-7)
+    np.testing.assert_array_equal(shallow, resize(straight(1)))
+    assert len(np.unique(deep)) > 200  # more than 8 bits would hold of 256 pixels
+
+
+def test_a_larger_size_serves_and_is_resized(table, tmp_path):
+    for size in ((18, 18), (24, 24)):
+        prepared(module(table), tmp_path / "cache", size)
+    data = module(table, tmp_path / "cache")
+    reader = cache.open_cache(data, tmp_path / "cache", "train")
+    assert reader(0).shape == (18, 18)
+    (batch, *_) = batches(data)
+    assert batch["image"].shape == (4, 1, 16, 16)
+    prepared(module(table), tmp_path / "cache", (16, 16))
+    assert cache.open_cache(data, tmp_path / "cache", "train")(0).shape == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("cached", "wanted", "resize"),
+    [((16, 16), 20, "stretch"), ((24, 24), 16, "pad"), ((24, 30), 16, "crop"), ((24, 12), 16, "stretch")],
+)
+def test_a_size_that_cannot_serve(table, tmp_path, cached, wanted, resize):
+    prepared(module(table, resize=resize), tmp_path / "cache", cached)
+    with pytest.raises(UserError, match=rf"no decoded images .* at {wanted} in .*cache\n.*--size {wanted}$"):
+        batches(module(table, tmp_path / "cache", resize=resize, image_size=wanted))
+
+
+def test_other_pixels_are_another_cache(table, tmp_path):
+    data = module(table)
+    keys = [CachePlace.of(data, tmp_path, (16, 16)).key]
+    for options in ({"channels": 3}, {"window": (100.0, 50.0)}, {"resize": "pad"}):
+        keys.append(CachePlace.of(module(table, **options), tmp_path, (16, 16)).key)
+    keys.append(CachePlace.of(data, tmp_path, (16, 24)).key)
+    frame = pd.read_csv(table)
+    frame.iloc[::-1].to_csv(table, index=False)
+    keys.append(CachePlace.of(module(table), tmp_path, (16, 16)).key)
+    seeds = (CachePlace.of(PhantomDataModule(40, 2, anatomy_seed=s), tmp_path, (16, 16)).key for s in (0, 1))
+    assert len({*keys, *seeds}) == len(keys) + 2
+
+
+def test_the_part_of_the_data_that_a_run_uses_is_no_matter(table, tmp_path):
+    prepared(module(table), tmp_path / "cache")
+    (tmp_path / "out.txt").write_text("images/000_0.png\n")
+    for options in ({"train_fraction": 0.5}, {"exclude": str(tmp_path / "out.txt")}, {"balanced": True}):
+        same(batches(module(table, tmp_path / "cache", **options)), batches(module(table, **options)))
+
+
+def test_a_moved_folder_keeps_its_cache(table, tmp_path):
+    expected = batches(module(table))
+    prepared(module(table), tmp_path / "cache")
+    shutil.move(table.parent, tmp_path / "moved")
+    same(batches(module(tmp_path / "moved/table.csv", tmp_path / "cache")), expected)
+
+
+def test_replaced_files_are_noticed(table, tmp_path):
+    prepared(module(table), tmp_path / "cache")
+    name = table.parent / "images/003_1.png"
+    facts = name.stat()
+    Image.fromarray(picture(77)).save(name)
+    os.utime(name, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    message = r"^images/003_1.png is not the file that the cache was made from"
+    for attempt in (
+        lambda: batches(module(table, tmp_path / "cache")),
+        lambda: prepared(module(table), tmp_path / "cache"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            attempt()
+        assert len(str(error.value).splitlines()) == 3
+
+
+def test_no_cache_and_the_command_that_makes_it(table, tmp_path):
+    with pytest.raises(UserError) as error:
+        batches(module(table, tmp_path / "nowhere"))
+    assert f"transfusion data prepare --data.cache {tmp_path}/nowhere --size 16" in str(error.value)
+    with pytest.raises(UserError, match="at 12x20"):
+        batches(module(table, tmp_path / "nowhere", image_size=(12, 20)))
+
+
+def test_unreadable_images_are_listed_and_can_be_left_out(table, tmp_path):
+    (table.parent / "images/002_1.png").write_bytes(b"\x89PNG broken")
+    (table.parent / "images/001_0.png").unlink()
+    with pytest.raises(
+        UserError, match=r"^2 of 24 images cannot be read, .* images/001_0.png \(image not found\)"
+    ) as error:
+        prepared(module(table), tmp_path / "cache")
+    assert len(str(error.value).splitlines()) == 3
+    (listed,) = (tmp_path / "cache").glob("*.unreadable.txt")
+    assert listed.read_text() == "images/001_0.png\nimages/002_1.png\n"
+    assert not open_folders(tmp_path / "cache")
+    left_out = {"exclude": str(listed)}
+    prepared(module(table, **left_out), tmp_path / "cache")
+    same(batches(module(table, tmp_path / "cache", **left_out)), batches(module(table, **left_out)))
+    with pytest.raises(UserError, match="2 images of the train split are not in the cache"):
+        batches(module(table, tmp_path / "cache"))
+    for name in ("002_1", "001_0"):  # mended: the two are added to what is there
+        Image.fromarray(picture(5)).save(table.parent / f"images/{name}.png")
+
+
+def open_folders(folder):
+    return [path for path in folder.iterdir() if path.is_dir() and path.suffix != ".part"]
+
+
+def test_images_left_out_before_are_added(table, tmp_path):
+    (tmp_path / "out.txt").write_text("images/000_0.png\n")
+    reads = count_reads(module(table, exclude=str(tmp_path / "out.txt")), tmp_path / "cache")
+    assert reads == 23
+    assert count_reads(module(table), tmp_path / "cache") == 1
+    same(batches(module(table, tmp_path / "cache")), batches(module(table)))
+
+
+def count_reads(data, folder):
+    """Images decoded by one attempt, the probes for the space they need left out."""
+    before = cache_build.PROBES
+    cache_build.PROBES = 0
+    count = [0]
+    whole = cache_decoder.Decoder.read
+
+    def read(decoder, position):
+        count[0] += 1
+        return whole(decoder, position)
+
+    cache_decoder.Decoder.read = read
+    try:
+        prepared(data, folder)
+    finally:
+        cache_decoder.Decoder.read, cache_build.PROBES = whole, before
+    return count[0]
+
+
+def test_a_second_attempt_finds_it_whole(table, tmp_path, caplog):
+    prepared(module(table), tmp_path / "cache")
+    with caplog.at_level(logging.INFO):
+        assert count_reads(module(table), tmp_path / "cache") == 0
+    assert "found whole" in caplog.text
+
+
+def test_disk_space_is_looked_at_first(table, tmp_path, monkeypatch):
+    add_deep_file(table)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(cache_build.shutil, "disk_usage", lambda _: usage(0, 0, 24 * 256 - 1))
+    with pytest.raises(UserError, match=r"^6,912 bytes are needed .* 6,143 are free in .*cache\n.*--size"):
+        prepared(module(table), tmp_path / "cache")  # one of the eight images looked at is deep
+    assert not open_folders(tmp_path / "cache")
+
+
+def test_a_full_disk_is_an_error_and_no_crash(table, tmp_path, monkeypatch):
+    def write(writer, position, image):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache_decoder._Writer, "write", write)
+    with pytest.raises(UserError, match=r"cannot write .*\n.*No space left on device\n"):
+        prepared(module(table), tmp_path / "cache")
+
+
+def test_readers_pickle_and_share(table, tmp_path):
+    prepared(module(table), tmp_path / "cache")
+    reader = cache.open_cache(module(table, tmp_path / "cache"), tmp_path / "cache", "train")
+    image = reader(0)
+    image[:] = 0  # a copy: the next reader must not see this
+    copy = pickle.loads(pickle.dumps(reader))
+    assert isinstance(copy, CachedReader) and not copy._arrays
+    assert len(pickle.dumps(reader)) < 5000  # and not the pixels
+    np.testing.assert_array_equal(copy(0), reader(0))
+    assert reader(0).any()
+
+
+def test_images_in_arrays(tmp_path):
+    data = TinyDataModule(side=20, image_size=16)
+    prepared(data, tmp_path / "cache")
+    same(batches(TinyDataModule(side=20, image_size=16, cache=str(tmp_path / "cache"))), batches(data))
+
+
+def test_other_arrays_are_another_cache(tmp_path):
+    one, two = TinyDataModule(), TinyDataModule()
+    keys = {CachePlace.of(one, tmp_path, (16, 16)).key}
+    two.images = two.images[:, ::-1]
+    keys |= {CachePlace.of(data, tmp_path, (16, 16)).key for data in (two, TinyDataModule(side=20))}
+    assert len(keys) == 3
+    assert CachePlace.of(TinyDataModule(), tmp_path, (16, 16)).key in keys
+
+
+def test_a_worker_that_dies(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_decoder.Decoder, "read", lambda decoder, position: os._exit(1))
+    monkeypatch.setattr(cache_build, "PROBES", 0)
+    monkeypatch.setattr(cache_build, "CHUNK", 4)
+    with pytest.raises(UserError, match="was killed: out of memory"):
+        prepared(module(table), tmp_path / "cache", workers=2)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from transfusion_cli.data import cache_build, cache_decoder
+from transfusion_cli.datasets import ImageTableDataModule
+table, folder, seconds, workers = sys.argv[1:]
+cache_build.SAVE_EVERY, cache_build.CHUNK, cache_build.PROBES = 0.0, 1, 0
+whole = cache_decoder.Decoder.read
+def read(decoder, position):
+    time.sleep(float(seconds))
+    return whole(decoder, position)
+cache_decoder.Decoder.read = read
+import logging
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+data = ImageTableDataModule(table=table, channels=1, image_size=16)
+cache_build.build_cache(data, Path(folder), (16, 16), int(workers), progress=False)
+print("done", flush=True)
+"""
+
+
+def start(table, folder, seconds, workers):
+    arguments = [str(table), str(folder), str(seconds), str(workers)]
+    repository = Path(cache.__file__).parents[2]
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOW, *arguments],
+        cwd=repository,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_images(folder, count):
+    """Wait until so many images are noted as decoded."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        for path in folder.glob("*.part/state.npy"):
+            if (np.load(path) != cache_place.ABSENT).sum() >= count:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nothing was decoded")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_and_resumed(table, tmp_path, workers):
+    process = start(table, tmp_path / "cache", 0.3, workers)
+    wait_for_images(tmp_path / "cache", 4)
+    process.kill()
+    process.communicate()
+    assert not open_folders(tmp_path / "cache")
+    assert 0 < count_reads(module(table), tmp_path / "cache") <= 20  # its workers hold no lock
+    same(batches(module(table, tmp_path / "cache")), batches(module(table)))
+
+
+@pytest.mark.slow
+def test_two_builders_at_once(table, tmp_path, caplog):
+    process = start(table, tmp_path / "cache", 0.2, 0)
+    wait_for_images(tmp_path / "cache", 1)
+    with caplog.at_level(logging.INFO):
+        assert count_reads(module(table), tmp_path / "cache") == 0
+    assert "another process is preparing these images; waiting" in caplog.text and "found whole" in caplog.text
+    assert process.communicate()[0].strip() == "done"
+    same(batches(module(table, tmp_path / "cache")), batches(module(table)))

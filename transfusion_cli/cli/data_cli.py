@@ -1,0 +1,81 @@
+"""What the actions of ``transfusion data`` share."""
+
+import argparse
+from typing import Any, NoReturn
+
+import torch
+from jsonargparse import Namespace
+
+from transfusion_cli.cli.app import TransfusionCLI
+from transfusion_cli.cli.parser import Parser
+from transfusion_cli.data.base import FALLBACK_SIZE, MedicalDataModule
+from transfusion_cli.errors import UserError
+from transfusion_cli.models.facts import input_size
+from transfusion_cli.models.pretrained import build_network
+from transfusion_cli.models.weights_file import read_weights
+
+
+class OwnFlags(argparse.ArgumentParser):
+    """The flags of one action; ``parse_known_args`` gives them, and the rest, which belongs to the config.
+
+    Args:
+        action: the word after ``transfusion data``.
+        description: what it does.
+    """
+
+    def __init__(self, action: str, description: str) -> None:
+        super().__init__(
+            prog=f"transfusion data {action}",
+            description=description,
+            epilog="Every key of the config is a flag too: --config FILE, --data.root DIR, ...",
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UserError in place of printing the usage."""
+        raise UserError(f"{message}\nSee {self.prog} --help")
+
+
+class DataCLI(TransfusionCLI):
+    """Parses like ``fit`` and builds the data module alone; writes nothing.
+
+    Args:
+        args: the flags of the config.
+    """
+
+    records = False
+    datamodule: MedicalDataModule
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(["fit", *args])
+
+    def instantiate_classes(self) -> None:
+        """Build the data module; images get the size that the network would ask for."""
+        parser = Parser()
+        parser.add_subclass_arguments(MedicalDataModule, "data")
+        self.datamodule = parser.instantiate_classes(Namespace(data=self.own.data)).data
+        if self.datamodule.image_size is None:
+            self.datamodule.image_size = expected_size(self.own.model)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Nothing trains."""
+
+
+def expected_size(model: Namespace) -> tuple[int, int]:
+    """Height and width that the network of a ``model`` section is made for, as ``TransferTask.build`` finds them.
+
+    The network is built without memory for its weights.
+    """
+    given: dict[str, Any] = vars(model.get("init_args", Namespace()))
+    if "backbone" not in given:
+        return FALLBACK_SIZE
+    weights = given.get("pretrained")
+    if isinstance(weights, str) and weights.endswith(".safetensors"):
+        stated = read_weights(weights).facts.get("input_size")
+        if stated:
+            return int(stated[-2]), int(stated[-1])
+    with torch.device("meta"):
+        network, _ = build_network(
+            given["backbone"], num_outputs=1, pretrained=False, **dict(given.get("backbone_args") or {})
+        )
+    return input_size(network)[1:]

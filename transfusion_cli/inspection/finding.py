@@ -1,0 +1,44 @@
+"""One thing found out about the data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Level = Literal["error", "warning", "note"]
+"""``error``: results would be wrong; ``warning``: look at it; ``note``: good to know."""
+
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+"""The gravest first."""
+
+SHOWN = 3
+"""Names that a message gives as examples."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, how grave it is, and what to do next.
+
+    Args:
+        level: How grave.
+        kind: One word, or a few joined by hyphens, for programs.
+        message: What was found, with numbers and a few names.
+        advice: The next thing to do; empty where there is nothing.
+        details: Numbers for the JSON report.
+    """
+
+    level: Level
+    kind: str
+    message: str
+    advice: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def examples(names: Any) -> str:
+    """The first few names, and that there are more: ``a, b, c, ...``."""
+    shown = [str(name) for name in names[:SHOWN]]
+    return ", ".join(shown) + (", ..." if len(names) > SHOWN else "")

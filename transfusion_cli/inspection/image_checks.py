@@ -1,0 +1,79 @@
+"""What reading the images tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from transfusion_cli.data.samples import SampleTable
+from transfusion_cli.inspection.duplicates import Duplicates
+from transfusion_cli.inspection.finding import Finding, Level, examples
+from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE
+from transfusion_cli.inspection.scan import Scan
+
+EMPTY = 0.01
+"""Contrast below which an image is nearly uniform; noise alone on a blank film or slide stays below it."""
+
+LEAVE_OUT = "Get them again, or leave them out: --out DIR writes a list for --data.exclude."
+
+
+def check_readable(table: SampleTable, scan: Scan) -> Iterator[Finding]:
+    """Every file must be there and decode to its end."""
+    missing, broken = scan.rows(MISSING), scan.rows(UNREADABLE)
+    if len(missing):
+        message = f"{len(missing):,} files are missing: {examples(table.ids[missing])}"
+        yield Finding("error", "missing", message, LEAVE_OUT, {"images": len(missing)})
+    if len(broken):
+        message = f"{len(broken):,} images cannot be read: {examples(table.ids[broken])}"
+        message += f" ({scan.reasons[int(broken[0])]})"
+        yield Finding("error", "unreadable", message, LEAVE_OUT, {"images": len(broken)})
+
+
+def check_duplicates(table: SampleTable, duplicates: Duplicates, known_leak: str) -> Iterator[Finding]:
+    """No image may be in two splits or under two labels; within a split it counts double."""
+    grave: Level = "warning" if known_leak else "error"
+    kinds: list[tuple[Level, str, np.ndarray, str]] = [
+        (grave, "duplicates-across-splits", duplicates.crosses, "are in more than one split"),
+        ("error", "conflicting-labels", duplicates.conflicts, "have different labels"),
+        (
+            "warning",
+            "duplicates",
+            ~duplicates.crosses & ~duplicates.conflicts,
+            "are there several times in one split, under the same labels",
+        ),
+    ]
+    for level, kind, groups, text in kinds:
+        if not groups.any():
+            continue
+        inside = groups[duplicates.groups]
+        first = duplicates.rows[duplicates.groups == int(groups.argmax())]
+        message = f"{groups.sum():,} images {text}, {inside.sum():,} samples: {' = '.join(table.ids[first][:3])}"
+        advice = "Leave the copies out: --out DIR writes a list for --data.exclude, and one of all copies to look at."
+        yield Finding(level, kind, message, advice, {"images": int(groups.sum()), "samples": int(inside.sum())})
+
+
+def check_empty(table: SampleTable, scan: Scan) -> Iterator[Finding]:
+    """Nearly uniform images show nothing; of some classes that is right."""
+    rows = empty_rows(scan)
+    if len(rows):
+        message = f"{len(rows):,} images are nearly uniform: {examples(table.ids[rows])}"
+        yield Finding("warning", "empty", message, "Look at some of them.", {"images": len(rows)})
+
+
+def empty_rows(scan: Scan) -> np.ndarray:
+    """Rows whose images are nearly uniform."""
+    return np.flatnonzero((scan.facts["state"] == READ) & (scan.facts["contrast"] < EMPTY))
+
+
+def check_storage(scan: Scan) -> Iterator[Finding]:
+    """Colour among grey, and several depths, are worth knowing of."""
+    facts = scan.facts[scan.rows(READ)]
+    kinds, counts = np.unique(facts[["bits", "colour"]], return_counts=True)
+    if len(kinds) > 1:
+        parts = [
+            f"{number:,} {bits}-bit {'colour' if colour else 'grey'}"
+            for (bits, colour), number in zip(kinds.tolist(), counts.tolist(), strict=True)
+        ]
+        advice = "Does the kind of file go with a class? A network would learn that."
+        yield Finding("note", "storage", f"files are of several kinds: {', '.join(parts)}", advice)
