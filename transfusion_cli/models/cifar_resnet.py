@@ -50,6 +50,7 @@ class CifarResNet(nn.Module):
 
     Args:
         blocks: Residual blocks per stage; the depth is ``6 * blocks + 2``.
+        channels: Width of each stage.
         num_classes: Outputs of the classifier ``fc``; 0 leaves it out.
         in_chans: Input channels.
         global_pool: timm pooling type; ``""`` keeps the feature map.
@@ -64,6 +65,7 @@ class CifarResNet(nn.Module):
     def __init__(
         self,
         blocks: int,
+        channels: tuple[int, ...] = WIDTHS,
         num_classes: int = 10,
         in_chans: int = 3,
         global_pool: str = "avg",
@@ -72,12 +74,12 @@ class CifarResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes, self.in_chans, self.drop_rate = num_classes, in_chans, drop_rate
-        self.conv1 = nn.Conv2d(in_chans, WIDTHS[0], 3, 1, 1, bias=False, **factory)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0], **factory)
+        self.conv1 = nn.Conv2d(in_chans, channels[0], 3, 1, 1, bias=False, **factory)
+        self.bn1 = nn.BatchNorm2d(channels[0], **factory)
         self.act1 = nn.ReLU(inplace=True)
         self.feature_info = []
-        in_width = WIDTHS[0]
-        for stage, width in enumerate(WIDTHS):
+        in_width = channels[0]
+        for stage, width in enumerate(channels):
             strides = [2 if stage else 1] + [1] * (blocks - 1)
             layers = [
                 BasicBlock(width if i else in_width, width, stride, **factory) for i, stride in enumerate(strides)
@@ -85,7 +87,7 @@ class CifarResNet(nn.Module):
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
             self.feature_info.append({"num_chs": width, "reduction": 2**stage, "module": f"layer{stage + 1}"})
             in_width = width
-        self.num_features = self.head_hidden_size = WIDTHS[-1]
+        self.num_features = self.head_hidden_size = channels[-1]
         self.global_pool, self.fc = create_classifier(self.num_features, num_classes, global_pool, **factory)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -6,8 +6,10 @@ from itertools import cycle, islice
 from typing import Any
 
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models import get_model_input_config
+from timm.models import get_model_input_config, get_model_traits
 from torch import nn
+
+from transfusion_cli.errors import UserError
 
 
 def pretrained_config(network: nn.Module) -> dict[str, Any]:
@@ -30,6 +32,19 @@ def head_names(network: nn.Module) -> tuple[str, ...]:
 def in_head(name: str, heads: tuple[str, ...]) -> bool:
     """Whether the tensor called ``name`` belongs to one of the ``heads``."""
     return any(name.startswith(f"{head}.") for head in heads)
+
+
+def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
+    """Module name and layer of the convolution that sees the image.
+
+    Raises:
+        UserError: timm names none, or several.
+    """
+    name = get_model_traits(network).get("first_conv")
+    layer = network.get_submodule(name) if isinstance(name, str) else None
+    if not isinstance(layer, nn.Conv2d):
+        raise UserError(f"a {type(network).__name__} has no single first convolution.")
+    return str(name), layer
 
 
 def input_size(network: nn.Module) -> tuple[int, int, int]:

@@ -16,7 +16,8 @@ from timm.models import get_model_traits, get_pretrained_cfg, is_model, split_mo
 from torch import nn
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.models import cifar_resnet as cifar_resnet  # registers our backbones
+from transfusion_cli.models import cbr as cbr  # registers our backbones
+from transfusion_cli.models import cifar_resnet as cifar_resnet
 from transfusion_cli.models.facts import head_names, in_head, pretrained_config
 from transfusion_cli.models.matching import Match, match
 from transfusion_cli.models.state_hash import state_hash

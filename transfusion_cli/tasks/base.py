@@ -126,7 +126,9 @@ class TransferTask(pl.LightningModule):
             self.carried = frozenset(self.base.unchanged(state))
         else:
             self.carried = frozenset(description["carried"])
-        self.transfer.adapt(network, self.carried)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # new layers start from the run's seed, whatever was drawn before
+            self.transfer.adapt(network, self.carried)
         self.network = network
         self.parts = NetworkParts.of(network)
         self.plan = check_plan(self.transfer.select(self.parts), self.parts)

@@ -1,0 +1,224 @@
+"""The small CBR networks of Raghu et al. 2019 (appendix), registered with timm.
+
+Each block is convolution, batch norm, ReLU and 3x3 max-pooling by two; then come global average pooling and one linear
+layer. Their text and their parameter table contradict each other on CBR-Tiny: ``cbr_tiny`` follows the table,
+``cbr_tiny_text`` the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from timm.layers import create_classifier
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from torch import Tensor, nn
+
+from transfusion_cli.errors import UserError
+
+Padding = Literal["same", "valid"]
+
+
+@dataclass(frozen=True)
+class CBRPlan:
+    """One member of the family.
+
+    Args:
+        kernel: Side of every convolution kernel.
+        widths: Channels of each block.
+        last_pool: Whether the last block is pooled too.
+    """
+
+    kernel: int
+    widths: tuple[int, ...]
+    last_pool: bool = True
+
+    @property
+    def paper_parameters(self) -> int:
+        """Parameters as the paper's table counts them.
+
+        The figures come out exactly as the kernels of all blocks but the first, without batch norm, and a head of five
+        classes without bias.
+        """
+        pairs = zip(self.widths, self.widths[1:], strict=False)
+        return self.kernel**2 * sum(a * b for a, b in pairs) + 5 * self.widths[-1]
+
+
+PLANS = {
+    "cbr_larget": CBRPlan(7, (32, 64, 128, 256, 512), last_pool=False),
+    "cbr_largew": CBRPlan(7, (64, 128, 256, 512)),
+    "cbr_small": CBRPlan(7, (32, 64, 128, 256)),
+    "cbr_tiny": CBRPlan(5, (32, 64, 128, 256)),
+    "cbr_tiny_text": CBRPlan(5, (64, 128, 256, 512)),
+}
+
+
+class CBRBlock(nn.Module):
+    """Convolution, batch norm, ReLU and, as a rule, pooling: (B, ``in_width``, H, W) to (B, ``width``, H/2, W/2)."""
+
+    def __init__(self, in_width: int, width: int, kernel: int, padding: Padding, pool: bool, **factory: Any) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_width, width, kernel, padding=padding, bias=False, **factory)
+        self.bn = nn.BatchNorm2d(width, **factory)
+        self.act = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(3, 2) if pool else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Feature maps of the block."""
+        return self.pool(self.act(self.bn(self.conv(x))))
+
+
+class CBRNet(nn.Module):
+    """A CBR network with timm's model interface.
+
+    Args:
+        plan: Kernel and widths.
+        padding: Of the convolutions, which the paper does not tell: ``same`` or ``valid``.
+        num_classes: Outputs of the classifier ``fc``; 0 leaves it out.
+        in_chans: Input channels.
+        global_pool: timm pooling type; ``""`` keeps the feature map.
+        drop_rate: Dropout before the classifier.
+        **factory: ``device`` and ``dtype`` of the tensors.
+
+    Raises:
+        UserError: Another padding.
+    """
+
+    def __init__(
+        self,
+        plan: CBRPlan,
+        padding: Padding = "same",
+        num_classes: int = 1000,
+        in_chans: int = 3,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+        **factory: Any,
+    ) -> None:
+        super().__init__()
+        if padding not in ("same", "valid"):
+            raise UserError(f"the padding of a CBR network is same or valid, not {padding!r}.")
+        self.num_classes, self.in_chans, self.drop_rate = num_classes, in_chans, drop_rate
+        last = len(plan.widths) - 1
+        blocks = [
+            CBRBlock(width_in, width, plan.kernel, padding, i < last or plan.last_pool, **factory)
+            for i, (width_in, width) in enumerate(zip((in_chans, *plan.widths), plan.widths, strict=False))
+        ]
+        self.stem, self.blocks = blocks[0], nn.Sequential(*blocks[1:])
+        self.feature_info = [
+            {
+                "num_chs": width,
+                "reduction": 2 ** (i + (i < last or plan.last_pool)),
+                "module": f"blocks.{i - 1}" if i else "stem",
+            }
+            for i, width in enumerate(plan.widths)
+        ]
+        self.num_features = self.head_hidden_size = plan.widths[-1]
+        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, global_pool, **factory)
+        self.smallest_input = smallest_input(plan, padding)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    @torch.jit.ignore
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Patterns that put parameters into stem, blocks and head, as timm's layer decay needs them."""
+        return {"stem": r"^stem\.", "blocks": r"^blocks\.(\d+)"}
+
+    @torch.jit.ignore
+    def get_classifier(self, name_only: bool = False) -> str | nn.Module:
+        """The classifier, or its name."""
+        return "fc" if name_only else self.fc
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh one (and the pooling, where given)."""
+        self.num_classes = num_classes
+        pool = self.global_pool.pool_type if global_pool is None else global_pool
+        weight = self.stem.conv.weight
+        factory: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
+        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, pool, **factory)
+        for fresh in (self.global_pool, self.fc):
+            fresh.train(self.training)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to the last feature map.
+
+        Raises:
+            UserError: Images too small for the blocks.
+        """
+        if min(x.shape[-2:]) < self.smallest_input:
+            raise UserError(
+                f"images of {x.shape[-2]} x {x.shape[-1]} are too small for this CBR network\n"
+                f"Use --data.image_size {self.smallest_input} or larger, or same padding."
+            )
+        return self.blocks(self.stem(x))
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Feature map to logits (B, K), or to the pooled features."""
+        x = F.dropout(self.global_pool(x), self.drop_rate, self.training)
+        return x if pre_logits else self.fc(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to logits (B, K)."""
+        return self.forward_head(self.forward_features(x))
+
+
+def smallest_input(plan: CBRPlan, padding: Padding) -> int:
+    """Side of the smallest image that leaves the last block one pixel."""
+    side = 1
+    for i in reversed(range(len(plan.widths))):
+        if i < len(plan.widths) - 1 or plan.last_pool:
+            side = 2 * (side - 1) + 3
+        if padding == "valid":
+            side += plan.kernel - 1
+    return side
+
+
+CFG: dict[str, Any] = {
+    "num_classes": 1000,
+    "input_size": (3, 224, 224),
+    "crop_pct": 1.0,
+    "interpolation": "bilinear",
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+    "first_conv": "stem.conv",
+    "classifier": "fc",
+}
+default_cfgs = generate_default_cfgs({f"{name}.untrained": CFG for name in PLANS})
+
+
+def _create(name: str, pretrained: bool, **kwargs: Any) -> CBRNet:
+    plan = PLANS[name]
+    features = {"out_indices": tuple(range(len(plan.widths))), "flatten_sequential": True}
+    return build_model_with_cfg(CBRNet, name, pretrained, plan=plan, feature_cfg=features, **kwargs)
+
+
+@register_model
+def cbr_larget(pretrained: bool = False, **kwargs: Any) -> CBRNet:
+    """CBR-LargeT(all): five blocks of 7x7, 8.5 million parameters."""
+    return _create("cbr_larget", pretrained, **kwargs)
+
+
+@register_model
+def cbr_largew(pretrained: bool = False, **kwargs: Any) -> CBRNet:
+    """CBR-LargeW(ide): four wide blocks of 7x7, 8.4 million parameters."""
+    return _create("cbr_largew", pretrained, **kwargs)
+
+
+@register_model
+def cbr_small(pretrained: bool = False, **kwargs: Any) -> CBRNet:
+    """CBR-Small: four blocks of 7x7, 2.1 million parameters."""
+    return _create("cbr_small", pretrained, **kwargs)
+
+
+@register_model
+def cbr_tiny(pretrained: bool = False, **kwargs: Any) -> CBRNet:
+    """CBR-Tiny as the paper's table counts it: four blocks of 5x5 from 32 channels, 1.1 million parameters."""
+    return _create("cbr_tiny", pretrained, **kwargs)
+
+
+@register_model
+def cbr_tiny_text(pretrained: bool = False, **kwargs: Any) -> CBRNet:
+    """CBR-Tiny as the paper's text has it: four blocks of 5x5 from 64 channels, 4.3 million parameters."""
+    return _create("cbr_tiny_text", pretrained, **kwargs)

@@ -1,0 +1,86 @@
+"""The stages of a network, in the order of the way from input to classifier, under the same names everywhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from timm.models import group_parameters
+from torch import nn
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.models.facts import head_names, in_head, pretrained_config
+from transfusion_cli.suggest import did_you_mean
+
+TABLES = {
+    # timm counts every Mixed module as a block of its own; these are the stages between changes of resolution.
+    "inception_v3": {
+        "conv1": r"Conv2d_1a_",
+        "conv2": r"Conv2d_2[ab]_",
+        "conv3": r"Conv2d_3b_",
+        "conv4": r"Conv2d_4a_",
+        "block1": r"Mixed_5",
+        "block2": r"Mixed_6",
+        "block3": r"Mixed_7",
+    },
+}
+
+
+def stages(network: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Stage to the names of all its tensors in the state dict; the classifier belongs to none.
+
+    ``conv1`` is the stem, ``block1``, ``block2`` and so on follow, by timm's own grouping of the architecture's
+    parameters. What stands between the last block and the classifier goes with the last block.
+
+    Raises:
+        UserError: timm does not group this architecture.
+    """
+    heads = head_names(network)
+    names = [name for name in network.state_dict() if not in_head(name, heads)]
+    table = TABLES.get(pretrained_config(network).get("architecture", ""))
+    stage_of = _by_table(names, table) if table else _by_timm(network, names)
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(stage_of[name], []).append(name)
+    ordered = sorted(found, key=lambda stage: (not stage.startswith("conv"), int(re.sub(r"\D", "", stage))))
+    return {stage: tuple(found[stage]) for stage in ordered}
+
+
+def prefix(network: nn.Module, up_to: str) -> frozenset[str]:
+    """Names of all tensors from the input up to and including a stage.
+
+    Raises:
+        UserError: No such stage.
+    """
+    parts = stages(network)
+    if up_to not in parts:
+        raise UserError(f"this backbone has no stage {up_to!r}\n{did_you_mean(up_to, parts)}")
+    order = list(parts)
+    return frozenset(name for stage in order[: order.index(up_to) + 1] for name in parts[stage])
+
+
+def _by_table(names: list[str], table: dict[str, str]) -> dict[str, str]:
+    stage_of, last = {}, "conv1"
+    for name in names:
+        last = next((stage for stage, pattern in table.items() if re.match(pattern, name)), last)
+        stage_of[name] = last
+    return stage_of
+
+
+def _by_timm(network: nn.Module, names: list[str]) -> dict[str, str]:
+    if not hasattr(network, "group_matcher"):
+        raise UserError(f"timm does not say what the stages of a {type(network).__name__} are.")
+    of_network: Any = network
+    matcher = of_network.group_matcher(coarse=True)
+    numbers: dict[str, int] = group_parameters(network, matcher, reverse=True)
+    heads = head_names(network)
+    top = max(number for name, number in numbers.items() if not in_head(name, heads))
+    # The classifier's group may hold a last norm: it belongs to the block before.
+    with_head = {number for name, number in numbers.items() if in_head(name, heads)}
+    last = max((n for n in numbers.values() if n not in with_head), default=top)
+    modules = {name.rpartition(".")[0]: min(number, last) for name, number in numbers.items()}
+    stage_of, before = {}, 0
+    for name in names:
+        before = modules.get(name.rpartition(".")[0], before)  # buffers go with the parameters of their module
+        stage_of[name] = f"block{before}" if before else "conv1"
+    return stage_of

@@ -1,0 +1,34 @@
+"""Pretrained weights with some stages started afresh."""
+
+import torch
+from torch import Tensor, nn
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.models.stages import stages
+from transfusion_cli.strategies.base import TransferStrategy
+from transfusion_cli.suggest import did_you_mean
+
+
+class Reinitialise(TransferStrategy):
+    """Start from pretrained weights except in the named stages, which start at random (Neyshabur et al. 2020).
+
+    Args:
+        stages: Stages to start afresh, ``conv1``, ``block1``, ``block2`` and so on.
+    """
+
+    def __init__(self, stages: list[str]) -> None:
+        super().__init__()
+        self.stages = list(stages)
+
+    def initialize(self, network: nn.Module, source: dict[str, Tensor], generator: torch.Generator) -> None:
+        """Load all stages but the named ones.
+
+        Raises:
+            UserError: No such stage.
+        """
+        parts = stages(network)
+        for stage in self.stages:
+            if stage not in parts:
+                raise UserError(f"this backbone has no stage {stage!r}\n{did_you_mean(stage, parts)}")
+        fresh = {name for stage in self.stages for name in parts[stage]}
+        network.load_state_dict({name: tensor for name, tensor in source.items() if name not in fresh}, strict=False)
