@@ -20,7 +20,8 @@ from support.tiny import TinyDataModule
 from transfusion_cli.data import cache, cache_build, cache_decoder, cache_place
 from transfusion_cli.data.cache import CachedReader
 from transfusion_cli.data.cache_build import build_cache, bytes_of
-from transfusion_cli.data.cache_place import CachePlace
+from transfusion_cli.data.cache_place import CachePlace, describe
+from transfusion_cli.data.hdf5 import HDF5Reader
 from transfusion_cli.datasets import ImageTableDataModule, PhantomDataModule
 from transfusion_cli.errors import UserError
 
@@ -277,6 +278,22 @@ def test_other_arrays_are_another_cache(tmp_path):
     keys |= {CachePlace.of(data, tmp_path, (16, 16)).key for data in (two, TinyDataModule(side=20))}
     assert len(keys) == 3
     assert CachePlace.of(TinyDataModule(), tmp_path, (16, 16)).key in keys
+
+
+def test_a_moved_file_of_many_images_keeps_its_cache():
+    described = [describe(HDF5Reader(Path(path), "x", 0)) for path in ("a/x.h5", "b/x.h5", "b/y.h5")]
+    assert described[0] == described[1] != described[2]
+
+
+def test_a_reader_may_describe_itself():
+    class Drawn:
+        def __init__(self, seed):
+            self.steps = [seed]  # of no kind that is told apart from outside
+
+        def describe(self):
+            return f"seed {self.steps[0]}"
+
+    assert describe(Drawn(0)) == describe(Drawn(0)) != describe(Drawn(1))
 
 
 def test_a_worker_that_dies(table, tmp_path, monkeypatch):

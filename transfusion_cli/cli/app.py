@@ -25,6 +25,7 @@ from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.summary import summary
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
+from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -112,13 +113,14 @@ class TransfusionCLI(LightningCLI):
         add("--test_after_fit", type=bool, default=False, help="Whether fit ends with a test of its best checkpoint.")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Checkpointing and early stopping as sections, and what one part of the config tells another."""
+        """Sections for callbacks, and what one part of the config tells another."""
         parser.set_defaults({"model": {"class_path": "ClassificationTask"}})
         parser.set_defaults({"trainer.enable_model_summary": False})  # the audit says more
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults({f"checkpoint.{key}": value for key, value in CHECKPOINT.items()})
-        parser.add_subclass_arguments(PhaseEarlyStopping, "early_stopping", required=False, default=None)
-        parser.callback_keys.append("early_stopping")
+        for section, kind in {"early_stopping": PhaseEarlyStopping, "steps_to_target": StepsToTarget}.items():
+            parser.add_subclass_arguments(kind, section, required=False, default=None)
+            parser.callback_keys.append(section)
         for key, source in LINKED.items():
             section, name = key.removeprefix("--").split(".")
             match source:

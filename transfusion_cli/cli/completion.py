@@ -9,7 +9,8 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
 KEYS = {
-    "": "config print_config help name root seed_everything test_after_fit ckpt_path data model early_stopping",
+    "": "config print_config help name root seed_everything test_after_fit ckpt_path data model early_stopping "
+    "steps_to_target",
     "data.": "root batch_size num_workers image_size augmentation train_fraction train_size balanced verify",
     "model.": "backbone pretrained transfer optimizer lr_scheduler dropout class_weights label_smoothing focal_gamma",
     "checkpoint.": "monitor mode",

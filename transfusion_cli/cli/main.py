@@ -15,6 +15,9 @@ VERBS = {
     "test": "transfusion_cli.cli.run",
     "predict": "transfusion_cli.cli.run",
     "check": "transfusion_cli.cli.check",
+    "data": "transfusion_cli.cli.data",
+    "analyze": "transfusion_cli.cli.analyze",
+    "compare": "transfusion_cli.cli.compare",
     "list": "transfusion_cli.cli.listing",
     "completion": "transfusion_cli.cli.completion",
 }
@@ -31,6 +34,9 @@ verbs
   test        metrics of a checkpoint on the test set, with 95 % intervals
   predict     probabilities of a checkpoint, as a CSV file
   check       parse, build, run one batch, say what trains and how the data split; writes nothing
+  data        check | prepare | show: faults of the data, images decoded once for all runs, images with labels
+  analyze     networks layer by layer: CCA and CKA beside chance, weights, filters, loss barrier, robustness, kNN
+  compare     runs side by side, over their seeds: steps to target, best validation, test
   list        strategies | datasets | backbones [FILTER] | configs
   completion  bash | zsh | fish: a completion script for the shell
 

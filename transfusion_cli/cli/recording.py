@@ -18,6 +18,7 @@ from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import save_delta
 from transfusion_cli.tasks.interrupt import GracefulInterrupt
 from transfusion_cli.tasks.periodic_checkpoint import PeriodicCheckpoint
+from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.trainer import Trainer
 
 
@@ -48,10 +49,12 @@ def recorders(folder: RunFolder, config: str, seed: int) -> list[Callback]:
 
 
 def settle(callbacks: list[Callback], folder: Path) -> None:
-    """Give checkpoint callbacks without a folder of their own that of the run."""
+    """Give checkpoint callbacks without a folder of their own that of the run, and ``StepsToTarget`` the one above."""
     for callback in callbacks:
+        if isinstance(callback, StepsToTarget):
+            callback.folder = folder.parent
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-            callback.dirpath = str(folder)
+            callback.dirpath = str(folder.resolve())  # resuming from another folder must find it the same
 
 
 def discard_if_empty(folder: RunFolder) -> None:

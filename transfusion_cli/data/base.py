@@ -54,7 +54,7 @@ class MedicalDataModule(LightningDataModule):
             ``pad`` keeps it, never enlarges, and adds a black margin.
         augmentation: Random changes of training images: ``default`` for what suits the data, null for none, or a list
             of albumentations transforms such as ``[{HorizontalFlip: {p: 0.5}}]``.
-        shuffle_blocks: Side in pixels of the square blocks that every image of every split is cut into, to be laid out in
+        shuffle_blocks: Side in pixels of square blocks that every image of every split is cut into, to be laid out in
             one random order, fixed by ``seed``; 1 shuffles the pixels. It must divide height and width.
         train_fraction: Share of the training samples to use. By the same seed, a smaller share lies within a larger
             one; samples of a patient are taken together.

@@ -109,7 +109,8 @@ def describe(reader: Reader) -> str:
     if isinstance(reader, FileReader):
         return repr(("FileReader", reader.channels, reader.window, reader.process))
     if callable(own := getattr(reader, "describe", None)):
-        return f"{type(reader).__name__} {own()}"
+        files = sorted(value.name for value in _attributes(reader).values() if isinstance(value, Path))
+        return repr((type(reader).__name__, own(), files))
     return repr((type(reader).__name__, [(name, _plain(value)) for name, value in sorted(_attributes(reader).items())]))
 
 

@@ -52,10 +52,10 @@ def read_image(
             files are shown by their own window, or else from their least to their largest value, and 16-bit
             files from 0 to 65,535.
         at_least: Height and width below which a large JPEG need not be decoded; a hint that saves time. The decoder
-            then gives means of 2 x 2, 4 x 4 or 8 x 8 pixels, and what is resized from those is not quite what is
-            resized from all pixels: from 2,500 x 3,000 to 224 x 224 the two differ, in grey levels of 255, by 4 on
-            average and 40 at most for images as rough as 1/f noise (standard deviation 36 to 41), by 0.3 and 25
-            for smooth ones with an edge.
+            then gives means of 2 x 2, 4 x 4 or 8 x 8 pixels, with sides at least twice these, and what is resized from
+            those is not quite what is resized from all pixels: from 2,500 x 3,000 to 224 x 224 the two differ, in
+            grey levels of 255, by 0.9 on average and 7 at most for images as rough as 1/f noise (standard deviation
+            36 to 41), by 0.1 and 5 for smooth ones with an edge.
 
     Returns:
         uint8 in 0..255, or float32 in [0, 1] for sources deeper than 8 bits.
@@ -95,8 +95,9 @@ def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least
         with Image.open(path) as file:
             mode = "L" if channels == 1 else "RGB"
             if at_least is not None and file.mode in ("L", "RGB"):
-                # Both sides long enough either way round, since EXIF may turn the image.
-                file.draft(mode, (max(at_least), max(at_least)))
+                # Both sides long enough either way round, since EXIF may turn the image. Twice as long as needed: what
+                # the decoder leaves out is then far above what the resized image can show.
+                file.draft(mode, (2 * max(at_least), 2 * max(at_least)))
             image = ImageOps.exif_transpose(file)
             if image.mode in _DEEP_MODES:
                 return _show_deep(np.asarray(image), window)

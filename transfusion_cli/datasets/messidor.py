@@ -152,7 +152,7 @@ def _read_xls(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        import xlrd  # type: ignore[import-untyped]  # by itself, since pandas is about to give it up
+        import xlrd  # by itself, since pandas is about to give it up
 
         sheet = xlrd.open_workbook(path).sheet_by_index(0)
         header, *rows = [sheet.row_values(row) for row in range(sheet.nrows)]

@@ -8,11 +8,13 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_info
 
+from transfusion_cli.tasks.periodic_checkpoint import validation_follows
+
 
 class GracefulInterrupt(pl.Callback):
     """On Ctrl-C, finish the batch, write ``last.ckpt`` and stop; a second Ctrl-C stops at once.
 
-    During validation it waits for the epoch's own checkpoint.
+    During validation it waits for that validation's checkpoint.
 
     Args:
         checkpoint: where to write the checkpoint.
@@ -44,15 +46,16 @@ class GracefulInterrupt(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save between two batches, where weights, optimizer and counters agree.
 
-        Not after the last batch of an epoch: Lightning would resume past the epoch's validation.
+        Not right before a validation, which Lightning would leave out on resuming.
         """
-        if self._stop(trainer) and not trainer.is_last_batch:
+        if self._stop(trainer) and not validation_follows(trainer):
             trainer.save_checkpoint(self.checkpoint)
             raise KeyboardInterrupt
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop between two epochs, whose checkpoint has just been written."""
-        if self._stop(trainer) and self.checkpoint.is_file():
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Stop where the checkpoint of a validation has just been written."""
+        saved = [getattr(callback, "_last_global_step_saved", None) for callback in trainer.checkpoint_callbacks]
+        if trainer.global_step in saved and self._stop(trainer) and self.checkpoint.is_file():
             raise KeyboardInterrupt
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

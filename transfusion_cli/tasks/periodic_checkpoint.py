@@ -8,11 +8,19 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 
-class PeriodicCheckpoint(ModelCheckpoint):
-    """Write ``last.ckpt`` every few minutes or steps of training, so that little is lost in a long epoch.
+def validation_follows(trainer: pl.Trainer) -> bool:
+    """Whether the batch that just ended is followed by a validation, or by the end of the epoch, not by a batch."""
+    loop = trainer.fit_loop
+    assert loop._data_fetcher is not None
+    return trainer.is_last_batch or loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
 
-    Never after the last batch of an epoch, from where Lightning would resume past the epoch's validation; the
-    checkpoint of the whole epoch follows at once anyway.
+
+class PeriodicCheckpoint(ModelCheckpoint):
+    """Write ``last.ckpt`` after every validation and every few minutes or steps of training in between.
+
+    After validations because Lightning's own ``last.ckpt`` is written when the monitored metric improves, not else.
+
+    Never right before a validation, which Lightning would leave out on resuming; its own checkpoint follows at once.
 
     Args:
         folder: where to write.
@@ -37,6 +45,13 @@ class PeriodicCheckpoint(ModelCheckpoint):
         return type(self).__name__
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Save where it is time and the epoch goes on."""
-        if not trainer.is_last_batch:
+        """Save where it is time and training goes on."""
+        if not validation_follows(trainer):
             super().on_train_batch_end(trainer, *args)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, unless another callback has just written its ``last.ckpt``; it comes before this one."""
+        others = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c is not self]
+        written = any(c.save_last and c._last_global_step_saved == trainer.global_step for c in others)
+        if not written and not self._should_skip_saving_checkpoint(trainer):
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))

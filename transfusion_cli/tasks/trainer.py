@@ -12,6 +12,7 @@ from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask
 from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
+from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.sync_batch_norm import PhaseSyncBatchNorm
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Trainer(pl.Trainer):
         max_epochs = self.max_epochs
         for index in range(first, len(model.plan)):
             if index > first:
+                if self._target_reached:
+                    break
                 self._enter_next_phase(model, index)
             self._limit(model, max_epochs)
             resumed = ckpt_path if index == first else None
@@ -126,6 +129,10 @@ class Trainer(pl.Trainer):
                     "Raise --trainer.max_epochs or lower --model.transfer.head_epochs."
                 )
         self.fit_loop.max_epochs = end
+
+    @property
+    def _target_reached(self) -> bool:
+        return any(callback.ends_training for callback in self.callbacks if isinstance(callback, StepsToTarget))
 
     @property
     def epochs_done(self) -> int:

@@ -1,0 +1,96 @@
+"""The line between two networks, and stages that forget."""
+
+import pytest
+import torch
+from support.subjects import CountingLoader, same, state, subject
+
+from transfusion_cli.analysis.barrier import barrier_height, interpolate, same_statistics
+from transfusion_cli.analysis.robustness import TRAINED, stage_robustness
+from transfusion_cli.analysis.subject import Subject
+from transfusion_cli.errors import UserError
+
+torch.set_num_threads(1)
+STATISTICS = [batch["image"] for batch in CountingLoader(2).batches]
+
+
+def score(logits, targets):
+    return {"loss": float((logits[:, :1] - targets).square().mean())}
+
+
+def line(a, b, loader=None, **kwargs):
+    return interpolate(a, b, loader or CountingLoader(2), score, points=5, **kwargs)
+
+
+@pytest.mark.parametrize("statistics", [(), STATISTICS])
+def test_from_a_network_to_itself_there_is_no_barrier(statistics):
+    rows = line(subject("a"), subject("b"), statistics=statistics)
+    losses = [row["value"] for row in rows]
+    assert [row["alpha"] for row in rows] == [0, 0.25, 0.5, 0.75, 1]
+    assert losses == pytest.approx([losses[0]] * 5, rel=1e-5)
+    assert barrier_height([row["alpha"] for row in rows], losses) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_ends_are_the_networks_themselves_and_stay_so():
+    a, b = subject("a", 0), subject("b", 1)
+    b = Subject("b", "b", b.network, lambda images: images * 2)  # another normalisation at the other end
+    before = state(a.network), state(b.network)
+    loader = CountingLoader(2)
+    rows = line(a, b, loader)
+    assert loader.read == 2
+    assert same(before[0], a.network) and same(before[1], b.network)
+    for end, network in ((rows[0], a), (rows[-1], b)):
+        with torch.no_grad():
+            logits = torch.cat([network(batch["image"]) for batch in loader.batches])
+        targets = torch.cat([batch["target"] for batch in loader.batches])
+        assert end["value"] == pytest.approx(score(logits, targets)["loss"], rel=1e-4)
+
+
+def test_statistics_are_estimated_anew_at_every_point():
+    a, b = subject("a", 0), subject("b", 1)
+    before = state(a.network), state(b.network)
+    stored, fresh = line(a, b), line(a, b, statistics=STATISTICS)
+    assert same(before[0], a.network) and same(before[1], b.network)
+    assert not a.network.training
+    assert all(abs(x["value"] - y["value"]) > 1e-4 for x, y in zip(stored, fresh, strict=True))
+
+
+def test_shared_statistics_stay():
+    a, b = subject("a"), subject("b")
+    b.network.conv1.weight.data.mul_(1.3)
+    assert same_statistics(a, b) and not same_statistics(a, subject("c", 1))
+    assert line(a, b) == line(a, b, statistics=STATISTICS)
+
+
+def test_no_line_between_architectures():
+    with pytest.raises(UserError, match="no line between a and b"):
+        line(subject("a"), subject("b", backbone="cifar_resnet56"))
+
+
+def test_barrier_height():
+    assert barrier_height([0, 0.5, 1], [1, 3, 2]) == pytest.approx(1.5)
+    assert barrier_height([0, 0.25, 1], [4, 3.5, 0]) == pytest.approx(0.5)
+    assert barrier_height([0, 0.5, 1], [1, 0, 1]) == 0
+
+
+def test_a_stage_replaced_by_itself_costs_nothing_and_by_another_something():
+    trained, other = subject("a"), subject("b", 1)
+    before = state(trained.network), state(other.network)
+    loader = CountingLoader(2)
+    rows = stage_robustness(trained, {"itself": subject("c").network, "other": other.network}, loader, score)
+    assert loader.read == 2
+    assert same(before[0], trained.network) and same(before[1], other.network)
+    drops = {(row["stage"], row["replaced_by"]): row["drop"] for row in rows}
+    stages = ["conv1", "block1", "block2", "block3", "head"]
+    assert list(drops) == [(TRAINED, ""), *((s, d) for d in ("itself", "other") for s in stages)]
+    assert all(drops[stage, "itself"] == 0 for stage in stages)
+    assert all(drops[stage, "other"] != 0 for stage in stages)
+
+
+def test_only_the_named_stage_is_replaced():
+    trained, other = subject("a"), subject("b", 1)
+    rows = stage_robustness(trained, {"other": other.network}, CountingLoader(1), score)
+    trained.network.fc.load_state_dict(other.network.fc.state_dict())
+    batch = CountingLoader(1).batches[0]
+    expected = score(trained(batch["image"]), batch["target"])["loss"]
+    (head,) = [row for row in rows if row["stage"] == "head"]
+    assert head["value"] == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,130 @@
+"""What a finished run's folder says, read without importing what trained it."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from transfusion_cli.errors import UserError
+from transfusion_cli.metrics.time_to_event import direction
+
+NO_MATTER = ("seed_everything", "name", "root", "test_after_fit", "ckpt_path", "weights_only", "verbose")
+"""Keys of a config that say which of several like runs it is, or what happens after it."""
+
+LINKED_SEEDS = ("data.seed", "model.seed")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: its newest configuration (a resumed run may have been given more epochs) and its newest test.
+
+    Args:
+        folder: the run folder.
+        name: name of the run.
+        settings: the configuration by dotted keys, without what does not matter to the result.
+        monitor: the metric that its best checkpoint is kept by.
+        monitor_mode: ``min`` or ``max``.
+        outcome: what ``steps_to_target.json`` says; None where there is none.
+        results: what ``results.json`` says.
+    """
+
+    folder: Path
+    name: str
+    settings: dict[str, Any]
+    monitor: str
+    monitor_mode: str
+    outcome: dict[str, Any] | None
+    results: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunRecord":
+        """Read a run folder.
+
+        Raises:
+            UserError: when a file in it cannot be read.
+        """
+        try:
+            config = yaml.safe_load(newest(folder / "config.yaml").read_text(encoding="utf-8"))
+            outcome, results = _json(folder / "steps_to_target.json"), _json(newest(folder / "results.json"))
+            settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
+        except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
+            raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
+        for key in LINKED_SEEDS:
+            settings.pop(key, None)
+        checkpoint = config.get("checkpoint") or {}
+        monitor = checkpoint.get("monitor") or "val/auroc"
+        watched = outcome if outcome and outcome["budget"] is not None else None
+        mode = checkpoint.get("mode") or direction(monitor)
+        return cls(folder, config.get("name") or folder.parent.name, settings, monitor, mode, watched, results or {})
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for runs that differ in nothing but the seed."""
+        return json.dumps(self.settings, sort_keys=True, default=str)
+
+    @property
+    def target(self) -> str | None:
+        """What the run was to reach, such as ``val/auroc ≥ 0.91``; None where nothing was asked of it."""
+        if self.outcome is None:
+            return None
+        return f"{self.outcome['metric']} {'≥' if self.outcome['mode'] == 'max' else '≤'} {self.outcome['value']:g}"
+
+    @property
+    def reached(self) -> bool:
+        """Whether it got there."""
+        assert self.outcome is not None
+        return self.outcome["reached"]
+
+    @property
+    def steps(self) -> float:
+        """The step at which it got there, or else the last that was validated."""
+        assert self.outcome is not None
+        return self.outcome["step"] if self.reached else self.outcome["budget"]
+
+    def test(self, metric: str) -> float | None:
+        """A metric of the test split; None where it was not tested."""
+        return self.results.get(f"test/{metric}", {}).get("value")
+
+    def best_validation(self, metric: str) -> float | None:
+        """The best value that a metric took in any validation of the run."""
+        name = f"val/{metric}"
+        path = self.folder / "metrics.csv"
+        if not path.is_file():
+            return None
+        with open(path, newline="", encoding="utf-8") as file:
+            values = [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+        values = [value for value in values if value == value]
+        mode = self.monitor_mode if name == self.monitor else direction(name)
+        return (min if mode == "min" else max)(values, default=None)
+
+
+def newest(path: Path) -> Path:
+    """The last written of ``name``, ``name_1``, ``name_2``, ..."""
+    numbered = {
+        int(number): other
+        for other in path.parent.glob(f"{path.stem}_*{path.suffix}")
+        if (number := other.stem.removeprefix(f"{path.stem}_")).isdigit()
+    }
+    return max(numbered.items())[1] if numbered else path
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted keys as they are typed on the command line: without ``class_path``, ``init_args``."""
+    if not isinstance(config, dict) or not config:
+        return {prefix: config}
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if key == "init_args":
+            flat |= flatten(value, prefix) if value else {}
+        elif key == "class_path":
+            flat[prefix] = value
+        else:
+            flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
