@@ -11,6 +11,7 @@ import torch
 from support.chexpert import build_chexpert
 from support.commands import transfusion
 from support.images import build_image_folders, build_image_table
+from support.medmnist import build_medmnist
 
 from transfusion_cli.cli.main import VERBS
 
@@ -32,6 +33,7 @@ def home(tmp_path_factory):
     build_chexpert(folder / "CheXpert-v1.0-small", patients=40, test_patients=10)
     build_image_folders(folder / "my_images", classes=("benign", "malignant"), patients=12, images=2)
     build_image_table(folder / "my_table")
+    build_medmnist(folder / ".medmnist", "pneumoniamnist")
     torch.save(timm.create_model("resnet18", num_classes=10).state_dict(), folder / "resnet18.pth")
     (code,) = re.findall(r"```python\n(from transfusion_cli.strategies.*?)```", README, re.DOTALL)
     assert len(code.splitlines()) < 20
@@ -90,13 +92,20 @@ def test_command(command, capsys):
             name = next((word for word in words if word.startswith("configs/")), "chexpert_bn").split("/")[-1]
             small = SMALL if "--ckpt_path" not in words else "--trainer.max_epochs 2 --data.num_workers 0"
             cli = transfusion(f"{shlex.join(words)} {small}")
-            assert cli.own.name == name.removesuffix(".yaml")
+            named = words[words.index("--name") + 1] if "--name" in words else name.removesuffix(".yaml")
+            assert cli.own.name == named
             if "surgical.OneBlock" in words:
                 assert cli.model.phase.name == "one block"
                 assert {n.split(".")[0] for n in cli.model.phase.trainable} == {"layer1", "fc"}
         case "test":
             cli = transfusion(f"{shlex.join(words)} --data.num_workers 0")
             assert (cli.folder.path / "results.json").is_file()
+        case "compare":
+            transfusion(shlex.join(words))
+            assert "up_to_block1" in capsys.readouterr().out
+        case "analyze":
+            folder = transfusion(f"{shlex.join(words)} --device cpu --data.num_workers 0")
+            assert (folder / "similarity.csv").is_file() and list(folder.glob("*.png"))
         case "data":
             transfusion(f"{shlex.join(words)} --data.num_workers 0")
             said = {"check": "Nothing was written", "show": "sheet", "prepare": "data_cache"}[words[1]]
