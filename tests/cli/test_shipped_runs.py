@@ -111,8 +111,9 @@ def test_layout(name, tmp_path):
 
 @pytest.mark.parametrize("literal", ["", "--data.literal true"])
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_protocol(name, literal, tmp_path):
+def test_protocol(name, literal, tmp_path, monkeypatch):
     """The papers' own splits; those that leak, on demand as they leaked."""
+    monkeypatch.setattr("transfusion_cli.datasets.kermany_chest_xray.PROTOCOL_VALIDATION", 9)
     layout = PROTOCOLS[name]
     sound = ("patch_camelyon", "camelyon17", "eyepacs")
     if literal and (layout in sound or name == "transfusion_chexpert"):
@@ -139,3 +140,15 @@ def test_demo():
     cli = transfusion(f"fit --config demo --data.patients 40 --data.test_patients 20 {SMALL}")
     assert (cli.folder.path / "results.json").is_file()
     assert cli.model.weights_report.source.endswith("cifar_resnet20.textures")
+
+
+@pytest.mark.parametrize(("name", "padding"), [("cbr_tiny", "same"), ("cbr_small", "valid")])
+def test_cbr_networks_train_at_224(name, padding):
+    cli = transfusion(
+        f"fit --config demo --data.patients 8 --data.test_patients 2 --data.images_per_patient 1 --data.image_size 224 "
+        f"--model.backbone {name} --model.backbone_args.padding {padding} --model.pretrained false "
+        f"--model.transfer FullFineTuning --test_after_fit false {QUICK} --trainer.max_epochs 1 --data.batch_size 2 "
+        "--trainer.limit_train_batches 1 --trainer.num_sanity_val_steps 0"
+    )
+    assert cli.trainer.global_step == 1
+    assert type(cli.model.network).__name__ == "CBRNet"
