@@ -148,7 +148,7 @@ def test_cbr_networks_train_at_224(name, padding):
         f"fit --config demo --data.patients 8 --data.test_patients 2 --data.images_per_patient 1 --data.image_size 224 "
         f"--model.backbone {name} --model.backbone_args.padding {padding} --model.pretrained false "
         f"--model.transfer FullFineTuning --test_after_fit false {QUICK} --trainer.max_epochs 1 --data.batch_size 2 "
-        "--trainer.limit_train_batches 1 --trainer.num_sanity_val_steps 0"
+        "--data.train_size 2 --trainer.num_sanity_val_steps 0"
     )
     assert cli.trainer.global_step == 1
     assert type(cli.model.network).__name__ == "CBRNet"

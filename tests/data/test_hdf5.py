@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from transfusion_cli.data.cache import describe
+from transfusion_cli.data.cache_place import describe
 from transfusion_cli.data.hdf5 import HDF5Reader, open_array
 from transfusion_cli.errors import UserError
 

@@ -33,6 +33,9 @@ class FundusDataModule(ImageFilesDataModule):
     grades: ClassVar[tuple[str, ...]] = ("no DR", "mild", "moderate", "severe", "proliferative")
     """Names of the grades, from 0 on."""
 
+    in_chans = 3
+    default_augmentation = "mirror"
+
     def __init__(
         self,
         task: Literal["grade", "referable"] = "grade",
@@ -60,16 +63,6 @@ class FundusDataModule(ImageFilesDataModule):
     def class_names(self) -> list[str]:
         """The grades, the lowest first."""
         return list(self.grades) if self.task == "grade" else ["not referable", "referable"]
-
-    @property
-    def in_chans(self) -> int:
-        """Colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """A left eye is the mirror image of a right one."""
-        return "mirror"
 
     def make_reader(self, split: Split) -> FileReader:
         """Read files below the folder and prepare them; decoded large enough for a disc of half the image's side."""

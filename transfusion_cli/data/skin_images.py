@@ -45,6 +45,10 @@ class SkinImagesDataModule(ImageFilesDataModule):
     lesion_table: ClassVar[str] = ""
     """Table with the lesion of each training image, without suffix; empty where the diagnoses come with lesions."""
 
+    target: Target = "multiclass"
+    in_chans = 3
+    default_augmentation = "any_side_colour"
+
     def __init__(self, test_fraction: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 < test_fraction < 1:
@@ -54,24 +58,9 @@ class SkinImagesDataModule(ImageFilesDataModule):
         self.test_fraction = test_fraction
 
     @property
-    def target(self) -> Target:
-        """One of several diagnoses."""
-        return "multiclass"
-
-    @property
     def class_names(self) -> list[str]:
         """The diagnoses."""
         return list(self.classes)
-
-    @property
-    def in_chans(self) -> int:
-        """Colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """Skin has no upper side; its colour varies with the lamp and the camera."""
-        return "any_side_colour"
 
     def load_samples(self) -> SampleTable:
         """Read the official parts; hold out by lesion what they leave open."""

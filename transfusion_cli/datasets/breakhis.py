@@ -82,6 +82,8 @@ class BreaKHisDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("histology_slides/breast",)
+    in_chans = 3
+    default_augmentation = "any_side_colour"
 
     def __init__(
         self,
@@ -116,16 +118,6 @@ class BreaKHisDataModule(ImageFilesDataModule):
     def class_names(self) -> list[str]:
         """Benign tumours first."""
         return list(SUBTYPES.values()) if self.subtypes else ["benign", "malignant"]
-
-    @property
-    def in_chans(self) -> int:
-        """Colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """Tissue has no up, and stains vary."""
-        return "any_side_colour"
 
     @property
     def published(self) -> dict[str, int]:

@@ -62,6 +62,10 @@ class Camelyon17DataModule(ImageFilesDataModule):
     """
 
     landmarks = ("patches/patient_*_node_*",)
+    target: Target = "binary"
+    class_names = ["normal", "tumour"]
+    in_chans = 3
+    default_augmentation = "any_side_colour"
 
     def __init__(
         self,
@@ -76,26 +80,6 @@ class Camelyon17DataModule(ImageFilesDataModule):
         if validation == "id" and protocol != "official":
             raise UserError(f"validation id belongs to the official splits\nnot to protocol {protocol}: leave it out")
         self.validation, self.protocol, self.small = validation, protocol, small
-
-    @property
-    def target(self) -> Target:
-        """Tumour or not."""
-        return "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Normal tissue first."""
-        return ["normal", "tumour"]
-
-    @property
-    def in_chans(self) -> int:
-        """Colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """Patches have no up or side, and the centre must stay the centre."""
-        return "any_side_colour"
 
     @property
     def published(self) -> dict[str, int]:

@@ -70,6 +70,8 @@ class CheXpertDataModule(ImageFilesDataModule):
     """
 
     landmarks = (*TABLES.values(), BATCHES)
+    target: Target = "multilabel"
+    in_chans = 1
 
     def __init__(
         self,
@@ -102,19 +104,9 @@ class CheXpertDataModule(ImageFilesDataModule):
         self.uncertain: list[UncertainPolicy] = [policies.get(label, "ignore") for label in self._columns]
 
     @property
-    def target(self) -> Target:
-        """Several labels, each present or absent."""
-        return "multilabel"
-
-    @property
     def class_names(self) -> list[str]:
         """The labels."""
         return self.labels
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
 
     @property
     def published(self) -> dict[str, int]:

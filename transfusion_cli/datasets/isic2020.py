@@ -44,13 +44,9 @@ class ISIC2020DataModule(SkinImagesDataModule):
         kwargs: As for ``MedicalDataModule``; and ``test_fraction``, the share of the patients held out for the test.
     """
 
+    target: Target = "binary"
     landmarks = tuple(f"{table}.csv" for table in TABLES)
     classes = ("benign", "melanoma")
-
-    @property
-    def target(self) -> Target:
-        """Melanoma or not."""
-        return "binary"
 
     @property
     def published(self) -> dict[str, int]:

@@ -51,6 +51,12 @@ class KatherColorectalDataModule(OpenFilesDataModule):
     """
 
     landmarks = ("01_TUMOR",)
+    target: Target = "multiclass"
+    class_names = CLASSES
+    in_chans = 3
+    default_augmentation = "any_side_colour"
+    archive = "kather_colorectal"
+    published = {"images": 5000, "patients": 10} | {f"class:{name}": 625 for name in CLASSES}
 
     def __init__(
         self,
@@ -69,36 +75,6 @@ class KatherColorectalDataModule(OpenFilesDataModule):
             raise UserError(f"test_slide says what to test on, and so does protocol {protocol}\nLeave out one of them")
         self.fold, self.folds, self.test_slide = fold, folds, test_slide
         self.protocol, self.literal = protocol, literal
-
-    @property
-    def archive(self) -> str:
-        """The tiles."""
-        return "kather_colorectal"
-
-    @property
-    def target(self) -> Target:
-        """One of eight kinds of tissue."""
-        return "multiclass"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Without the folders' numbers."""
-        return CLASSES
-
-    @property
-    def in_chans(self) -> int:
-        """Colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """Tissue has no up, and stains vary."""
-        return "any_side_colour"
-
-    @property
-    def published(self) -> dict[str, int]:
-        """Of the archive."""
-        return {"images": 5000, "patients": 10} | {f"class:{name}": 625 for name in CLASSES}
 
     @property
     def known_leak(self) -> str:

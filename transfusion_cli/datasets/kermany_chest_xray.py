@@ -43,6 +43,7 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("train/PNEUMONIA",)
+    in_chans = 1
 
     def __init__(
         self,
@@ -64,11 +65,6 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
     def class_names(self) -> list[str]:
         """Healthy children first."""
         return ["NORMAL", "bacteria", "virus"] if self.causes else ["NORMAL", "PNEUMONIA"]
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
 
     @property
     def published(self) -> dict[str, int]:

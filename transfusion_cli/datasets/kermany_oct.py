@@ -58,6 +58,10 @@ class KermanyOCTDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("train/CNV",)
+    target: Target = "multiclass"
+    class_names = CLASSES
+    in_chans = 1
+    default_augmentation = "mirror"
 
     def __init__(
         self,
@@ -72,26 +76,6 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         check_literal(protocol, literal)
         self.version, self.trim_borders = version, trim_borders
         self.small, self.protocol, self.literal = small, protocol, literal
-
-    @property
-    def target(self) -> Target:
-        """One of four classes."""
-        return "multiclass"
-
-    @property
-    def class_names(self) -> list[str]:
-        """In alphabetical order."""
-        return CLASSES
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
-
-    @property
-    def default_augmentation(self) -> str:
-        """A left eye is the mirror image of a right one."""
-        return "mirror"
 
     @property
     def published(self) -> dict[str, int]:

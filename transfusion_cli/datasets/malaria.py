@@ -54,6 +54,12 @@ class MalariaDataModule(OpenFilesDataModule):
     """
 
     landmarks = ("Parasitized",)
+    target: Target = "binary"
+    class_names = ["uninfected", "parasitized"]
+    in_chans = 3
+    default_augmentation = "any_side_colour"
+    archive = "malaria"
+    published = {"images": 27558, "patients": 200, "class:uninfected": 13779, "class:parasitized": 13779}
 
     def __init__(
         self,
@@ -76,36 +82,6 @@ class MalariaDataModule(OpenFilesDataModule):
             raise UserError(f"protocol {protocol} has no folds\nLeave out --data.fold or --data.protocol")
         self.test_fraction, self.fold, self.folds = test_fraction, fold, folds
         self.protocol, self.literal = protocol, literal
-
-    @property
-    def archive(self) -> str:
-        """The cells and both maps."""
-        return "malaria"
-
-    @property
-    def target(self) -> Target:
-        """Parasitized or not."""
-        return "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Uninfected first: the parasite is what is looked for."""
-        return ["uninfected", "parasitized"]
-
-    @property
-    def in_chans(self) -> int:
-        """Giemsa stain in colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """Cells have no up or side."""
-        return "any_side_colour"
-
-    @property
-    def published(self) -> dict[str, int]:
-        """Of the NLM's archive."""
-        return {"images": 27558, "patients": 200, "class:uninfected": 13779, "class:parasitized": 13779}
 
     @property
     def known_leak(self) -> str:

@@ -58,6 +58,7 @@ class MessidorDataModule(FundusDataModule):
     """
 
     landmarks = ("[Bb][Aa][Ss][Ee][123][1234]", "Annotation?[Bb]ase[123][1234].xls")
+    published = {"images": 1200}
     grades = ("R0", "R1", "R2", "R3")
 
     def __init__(
@@ -74,11 +75,6 @@ class MessidorDataModule(FundusDataModule):
     def class_names(self) -> list[str]:
         """Grades of retinopathy, or of the risk of oedema."""
         return ["risk 0", "risk 1", "risk 2"] if self.column == "oedema" else super().class_names
-
-    @property
-    def published(self) -> dict[str, int]:
-        """All twelve folders."""
-        return {"images": 1200}
 
     def load_samples(self) -> SampleTable:
         """Read the tables of all folders, correct them, find the images and their copies, and draw the splits."""

@@ -39,6 +39,10 @@ class MURADataModule(ImageFilesDataModule):
     """
 
     landmarks = ("train_image_paths.csv",)
+    target: Target = "binary"
+    class_names = ["normal", "abnormal"]
+    in_chans = 1
+    default_augmentation = "mirror"
 
     def __init__(self, parts: list[str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -46,26 +50,6 @@ class MURADataModule(ImageFilesDataModule):
             if name not in PARTS:
                 raise UserError(f"parts: MURA has no {name!r}\n{did_you_mean(name, PARTS)}")
         self.parts = parts
-
-    @property
-    def target(self) -> Target:
-        """Abnormal or not."""
-        return "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Normal first."""
-        return ["normal", "abnormal"]
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
-
-    @property
-    def default_augmentation(self) -> str:
-        """A left hand is the mirror image of a right one."""
-        return "mirror"
 
     @property
     def published(self) -> dict[str, int]:

@@ -39,6 +39,11 @@ class NCTCRCDataModule(OpenFilesDataModule):
     """
 
     landmarks = ("NCT-CRC-HE-100K*/TUM", "NCT-CRC-HE-100K*/*/TUM")  # unpacked here, or each into a folder of its name
+    target: Target = "multiclass"
+    class_names = CLASSES
+    in_chans = 3
+    default_augmentation = "any_side_colour"
+    published = {"train+val": 100_000, "test": 7180}
 
     def __init__(self, normalised: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,31 +53,6 @@ class NCTCRCDataModule(OpenFilesDataModule):
     def archive(self) -> str:
         """Tiles of both sets, colour-normalised or not."""
         return "nct_crc" if self.normalised else "nct_crc_nonorm"
-
-    @property
-    def target(self) -> Target:
-        """One of nine kinds of tissue."""
-        return "multiclass"
-
-    @property
-    def class_names(self) -> list[str]:
-        """As the folders are called."""
-        return CLASSES
-
-    @property
-    def in_chans(self) -> int:
-        """Colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """Tissue has no up, and stains vary."""
-        return "any_side_colour"
-
-    @property
-    def published(self) -> dict[str, int]:
-        """Of the archives."""
-        return {"train+val": 100_000, "test": 7180}
 
     def load_samples(self) -> SampleTable:
         """List the files of both sets; the class is the name of the folder that a file is in."""

@@ -59,6 +59,11 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
     """
 
     landmarks = (NAME.format(part="train", kind="x.h5*"),)
+    target: Target = "binary"
+    class_names = ["normal", "tumour"]
+    in_chans = 3
+    default_augmentation = "any_side_colour"
+    archive = "patch_camelyon"
 
     def __init__(
         self,
@@ -73,31 +78,6 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
         self.unpack = None if unpack is None else Path(unpack).expanduser()
         self.small = small
         self._rows: dict[Split, range] = {}
-
-    @property
-    def archive(self) -> str:
-        """The six HDF5 files, without the meta files."""
-        return "patch_camelyon"
-
-    @property
-    def target(self) -> Target:
-        """Tumour or not."""
-        return "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Normal tissue first."""
-        return ["normal", "tumour"]
-
-    @property
-    def in_chans(self) -> int:
-        """Colour."""
-        return 3
-
-    @property
-    def default_augmentation(self) -> str:
-        """Patches have no up or side, and the centre must stay the centre."""
-        return "any_side_colour"
 
     @property
     def published(self) -> dict[str, int]:

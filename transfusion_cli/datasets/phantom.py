@@ -35,6 +35,10 @@ class PhantomDataModule(MedicalDataModule):
         kwargs: As for ``MedicalDataModule``.
     """
 
+    target: Target = "multilabel"
+    class_names = list(FINDINGS)
+    in_chans = 1
+
     def __init__(
         self,
         patients: int = 400,
@@ -58,21 +62,6 @@ class PhantomDataModule(MedicalDataModule):
         self.patients, self.test_patients, self.images_per_patient = patients, test_patients, images_per_patient
         self.anatomy_seed = anatomy_seed
         self._reader: PhantomReader | None = None
-
-    @property
-    def target(self) -> Target:
-        """Several findings per image."""
-        return "multilabel"
-
-    @property
-    def class_names(self) -> list[str]:
-        """The findings."""
-        return list(FINDINGS)
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
 
     def load_samples(self) -> SampleTable:
         """Decide on all patients and images; pixels are drawn when a loader asks for them."""

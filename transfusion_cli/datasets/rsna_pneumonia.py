@@ -51,6 +51,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("stage_2_train_labels.csv",)
+    in_chans = 1
 
     def __init__(
         self, task: Literal["pneumonia", "three_class"] = "pneumonia", test_fraction: float = 0.2, **kwargs: Any
@@ -67,11 +68,6 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     def class_names(self) -> list[str]:
         """Healthy lungs first."""
         return ["no pneumonia", "pneumonia"] if self.task == "pneumonia" else list(CLASSES)
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
 
     @property
     def published(self) -> dict[str, int]:
