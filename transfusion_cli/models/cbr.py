@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
-from timm.layers import create_classifier
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.models.pooled_classifier import PooledClassifier
 
 Padding = Literal["same", "valid"]
 
@@ -70,7 +69,7 @@ class CBRBlock(nn.Module):
         return self.pool(self.act(self.bn(self.conv(x))))
 
 
-class CBRNet(nn.Module):
+class CBRNet(PooledClassifier):
     """A CBR network with timm's model interface.
 
     Args:
@@ -96,10 +95,10 @@ class CBRNet(nn.Module):
         drop_rate: float = 0.0,
         **factory: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, drop_rate)
         if padding not in ("same", "valid"):
             raise UserError(f"the padding of a CBR network is same or valid, not {padding!r}.")
-        self.num_classes, self.in_chans, self.drop_rate = num_classes, in_chans, drop_rate
+        self.in_chans = in_chans
         last = len(plan.widths) - 1
         blocks = [
             CBRBlock(width_in, width, plan.kernel, padding, i < last or plan.last_pool, **factory)
@@ -114,8 +113,7 @@ class CBRNet(nn.Module):
             }
             for i, width in enumerate(plan.widths)
         ]
-        self.num_features = self.head_hidden_size = plan.widths[-1]
-        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, global_pool, **factory)
+        self.add_classifier(plan.widths[-1], global_pool, **factory)
         self.smallest_input = smallest_input(plan, padding)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -125,21 +123,6 @@ class CBRNet(nn.Module):
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Patterns that put parameters into stem, blocks and head, as timm's layer decay needs them."""
         return {"stem": r"^stem\.", "blocks": r"^blocks\.(\d+)"}
-
-    @torch.jit.ignore
-    def get_classifier(self, name_only: bool = False) -> str | nn.Module:
-        """The classifier, or its name."""
-        return "fc" if name_only else self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one (and the pooling, where given)."""
-        self.num_classes = num_classes
-        pool = self.global_pool.pool_type if global_pool is None else global_pool
-        weight = self.stem.conv.weight
-        factory: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
-        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, pool, **factory)
-        for fresh in (self.global_pool, self.fc):
-            fresh.train(self.training)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to the last feature map.
@@ -153,15 +136,6 @@ class CBRNet(nn.Module):
                 f"Use --data.image_size {self.smallest_input} or larger, or same padding."
             )
         return self.blocks(self.stem(x))
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Feature map to logits (B, K), or to the pooled features."""
-        x = F.dropout(self.global_pool(x), self.drop_rate, self.training)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) to logits (B, K)."""
-        return self.forward_head(self.forward_features(x))
 
 
 def smallest_input(plan: CBRPlan, padding: Padding) -> int:

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import create_classifier
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
+
+from transfusion_cli.models.pooled_classifier import PooledClassifier
 
 WIDTHS = (16, 32, 64)
 
@@ -45,7 +46,7 @@ class BasicBlock(nn.Module):
         return self.act2(self.bn2(self.conv2(x)) + shortcut)
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(PooledClassifier):
     """CIFAR-style ResNet with timm's model interface.
 
     Args:
@@ -72,8 +73,8 @@ class CifarResNet(nn.Module):
         drop_rate: float = 0.0,
         **factory: Any,
     ) -> None:
-        super().__init__()
-        self.num_classes, self.in_chans, self.drop_rate = num_classes, in_chans, drop_rate
+        super().__init__(num_classes, drop_rate)
+        self.in_chans = in_chans
         self.conv1 = nn.Conv2d(in_chans, channels[0], 3, 1, 1, bias=False, **factory)
         self.bn1 = nn.BatchNorm2d(channels[0], **factory)
         self.act1 = nn.ReLU(inplace=True)
@@ -87,8 +88,7 @@ class CifarResNet(nn.Module):
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
             self.feature_info.append({"num_chs": width, "reduction": 2**stage, "module": f"layer{stage + 1}"})
             in_width = width
-        self.num_features = self.head_hidden_size = channels[-1]
-        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, global_pool, **factory)
+        self.add_classifier(channels[-1], global_pool, **factory)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -98,33 +98,10 @@ class CifarResNet(nn.Module):
         """Patterns that put parameters into stem, blocks (or stages) and head, as timm's layer decay needs them."""
         return {"stem": r"^(?:conv1|bn1)\.", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
 
-    @torch.jit.ignore
-    def get_classifier(self, name_only: bool = False) -> str | nn.Module:
-        """The classifier, or its name."""
-        return "fc" if name_only else self.fc
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier by a fresh one (and the pooling, where given)."""
-        self.num_classes = num_classes
-        pool = self.global_pool.pool_type if global_pool is None else global_pool
-        factory: dict[str, Any] = {"device": self.conv1.weight.device, "dtype": self.conv1.weight.dtype}
-        self.global_pool, self.fc = create_classifier(self.num_features, num_classes, pool, **factory)
-        for fresh in (self.global_pool, self.fc):
-            fresh.train(self.training)
-
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to the last feature map (B, 64, H / 4, W / 4), rounded up."""
         x = self.act1(self.bn1(self.conv1(x)))
         return self.layer3(self.layer2(self.layer1(x)))
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Feature map to logits (B, K), or to the pooled features (B, 64)."""
-        x = F.dropout(self.global_pool(x), self.drop_rate, self.training)
-        return x if pre_logits else self.fc(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) to logits (B, K)."""
-        return self.forward_head(self.forward_features(x))
 
 
 def checkpoint_filter_fn(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,57 @@
+"""What our own backbones share: global pooling, a linear classifier, and timm's way to both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers import create_classifier
+from torch import Tensor, nn
+
+
+class PooledClassifier(nn.Module):
+    """A network that pools its last feature map and classifies it by one linear layer, ``fc``.
+
+    A subclass makes its layers and says ``forward_features``; it calls ``add_classifier`` once it knows its width.
+
+    Args:
+        num_classes: Outputs of ``fc``; 0 leaves it out.
+        drop_rate: Dropout before it.
+    """
+
+    def __init__(self, num_classes: int, drop_rate: float = 0.0) -> None:
+        super().__init__()
+        self.num_classes, self.drop_rate = num_classes, drop_rate
+
+    def add_classifier(self, width: int, global_pool: str, **factory: Any) -> None:
+        """Make pooling and classifier for feature maps of ``width`` channels."""
+        self.num_features = self.head_hidden_size = width
+        self.global_pool, self.fc = create_classifier(width, self.num_classes, global_pool, **factory)
+
+    @torch.jit.ignore
+    def get_classifier(self, name_only: bool = False) -> str | nn.Module:
+        """The classifier, or its name."""
+        return "fc" if name_only else self.fc
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh one (and the pooling, where given)."""
+        self.num_classes = num_classes
+        like = next(self.parameters())
+        pool = self.global_pool.pool_type if global_pool is None else global_pool
+        self.add_classifier(self.num_features, pool, device=like.device, dtype=like.dtype)
+        for fresh in (self.global_pool, self.fc):
+            fresh.train(self.training)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to the last feature map."""
+        raise NotImplementedError
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Feature map to logits (B, K), or to the pooled features."""
+        x = F.dropout(self.global_pool(x), self.drop_rate, self.training)
+        return x if pre_logits else self.fc(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) to logits (B, K)."""
+        return self.forward_head(self.forward_features(x))
