@@ -64,3 +64,13 @@ def test_matrix_keeps_the_order_of_the_layers():
     assert [label.get_text() for label in axes.get_xticklabels()] == names
     assert axes.images[0].get_array().tolist() == [[i + j / 10 for j in range(3)] for i in range(3)]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("two", "one")
+
+
+def test_start_and_end_puts_each_two_networks_where_they_began_and_ended():
+    frame = pd.DataFrame(
+        {"layer": ["conv1", "conv1", "layer1"], "pair": ["a × a", "a × b", "a × a"], "start": [0.9, 0.8, 0.4]}
+    )
+    figure = figures.start_and_end_figure(frame.assign(end=[0.95, 0.7, 0.5]), "cca")
+    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
+    assert points == [(0.9, 0.95), (0.8, 0.7), (0.4, 0.5)]
+    assert figure.axes[0].get_legend_handles_labels()[1] == ["conv1", "layer1", "a × a", "a × b"]

@@ -61,6 +61,9 @@ def similarity(bench: Bench) -> Findings:
         for measure in options.measures:
             title = "Before and after training"
             drawn[f"{measure} before and after"] = figures.similarity_figure(before_after, measure, title)
+    for measure in options.measures:
+        if len(points := start_and_end(same, measure)):
+            drawn[f"{measure} at start and end"] = figures.start_and_end_figure(points, measure)
     worst = min(rows, key=lambda row: row["n"] / max(row["d_a"], row["d_b"]))
     if worst["n"] < 5 * max(worst["d_a"], worst["d_b"]):
         sizes = f"{worst['n']:,} for {worst['d_a']} and {worst['d_b']} neurons"
@@ -75,6 +78,27 @@ def top_layers(frame: DataFrame, measure: str) -> DataFrame:
     stages = [layer for layer in dict.fromkeys(rows["layer_a"]) if layer != POOLED]
     top = rows[rows["layer_a"].isin(stages[-2:] or [POOLED])]
     return top.groupby(["pair", "network_a", "network_b"], sort=False)[["value", "chance"]].mean().reset_index()
+
+
+def start_and_end(frame: DataFrame, measure: str) -> DataFrame:
+    """Similarity of two trained networks beside that of their starts, as in Raghu et al. 2019, Figure 4.
+
+    Args:
+        frame: rows of ``layer_similarity``, layers of the same name, with ``pair``.
+        measure: which of them.
+
+    Returns:
+        Columns ``layer``, ``pair``, ``start`` and ``end``, a row for each two networks whose ``init:`` ones are there.
+    """
+    rows = frame[frame["measure"] == measure]
+    keys = [frozenset(names) for names in zip(rows["network_a"], rows["network_b"], strict=True)]
+    values = {(key, row.layer_a): row.value for key, row in zip(keys, rows.itertuples(), strict=True)}
+    points = []
+    for key, row in zip(keys, rows.itertuples(), strict=True):
+        start = values.get((frozenset(f"init:{name}" for name in key), row.layer_a))
+        if start is not None:
+            points.append({"layer": row.layer_a, "pair": row.pair, "start": start, "end": row.value})
+    return _frame(points)
 
 
 def similarity_table(frame: DataFrame) -> str:

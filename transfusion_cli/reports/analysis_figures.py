@@ -91,6 +91,28 @@ def top_layers_figure(frame: DataFrame, measure: str) -> Figure:
     return figure
 
 
+def start_and_end_figure(frame: DataFrame, measure: str) -> Figure:
+    """Similarity of two networks after training against that before it, a dot for each two networks and layer.
+
+    Args:
+        frame: rows with ``layer``, ``pair``, ``start`` and ``end``.
+        measure: what the values are.
+    """
+    figure = _figure(6.4, 4.4)
+    axes = _axes(figure, ylabel=f"{TITLES.get(measure, measure)} after training")
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, zorder=0)
+    markers = dict(zip(dict.fromkeys(frame["pair"]), _cycle("os^Dv"), strict=False))
+    for (layer, of_layer), color in zip(frame.groupby("layer", sort=False), _cycle(COLORS), strict=False):
+        for pair, part in of_layer.groupby("pair", sort=False):
+            axes.plot(part["start"], part["end"], markers[pair], color=color, markersize=5, alpha=0.8)
+        axes.plot([], [], "o", color=color, label=layer)
+    for pair, marker in markers.items():
+        axes.plot([], [], marker, color="0.4", label=pair)
+    axes.set_xlabel(f"{TITLES.get(measure, measure)} before training", fontsize=FONT)
+    _legend(figure)
+    return figure
+
+
 def matrix_figure(frame: DataFrame, measure: str) -> Figure:
     """Every layer of one network against every layer of another.
 
