@@ -118,7 +118,7 @@ for kind, (suffix, shape, channels) in KINDS.items():
         direct = ImageTableDataModule(**options, val_fraction=0.01, test_fraction=0.0)
         build_cache(direct, folder / "cache", (args.size, args.size), progress=False)
         cached = ImageTableDataModule(**options, val_fraction=0.01, test_fraction=0.0, cache=str(folder / "cache"))
-        readers = [Plain(paths, channels), *(data.statistics_dataloader().dataset for data in (direct, cached))]
+        readers = [Plain(paths, channels), *(data.statistics_dataloader(64).dataset for data in (direct, cached))]
         times = [[per_image(reader.__getitem__, len(reader)) for reader in readers] for _ in range(args.rounds)]
         plain, ours, stored = np.median(times, axis=0)
         megabytes = np.mean([path.stat().st_size for path in paths]) / 1e6

@@ -9,6 +9,8 @@ from support.tiny import TinyDataModule
 from torch import Tensor
 
 from transfusion_cli.tasks.classification import ClassificationTask
+from transfusion_cli.tasks.interruption import Interruption
+from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.trainer import Trainer
 
 torch.set_num_threads(1)
@@ -19,6 +21,28 @@ def make_task(folder: Path, transfer: Any = None, kind: str = "binary", **kwargs
     kwargs = {"backbone": "cifar_resnet20", "pretrained": source_file(folder), **kwargs}
     names = TinyDataModule(kind).class_names
     return ClassificationTask(transfer=transfer, target=kind, class_names=names, **kwargs)
+
+
+class EveryCheckpoint(RunCheckpoint):
+    """Keeps every ``last.ckpt`` that a run might go on from, each under a name of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(minutes=0, dirpath=folder, save_top_k=0)
+        self.step: int | None = None
+
+    @property
+    def last(self) -> Path:
+        return Path(self.dirpath) / f"step={self.step:02}.ckpt"
+
+    def write_last(self, trainer: Any) -> None:
+        self.step = trainer.global_step
+        super().write_last(trainer)
+
+
+def every_checkpoint(folder: Path) -> list[Any]:
+    """The callbacks that keep them."""
+    checkpoint = EveryCheckpoint(folder)
+    return [Interruption(checkpoint), checkpoint]
 
 
 def make_trainer(folder: Path, epochs: int = 1, **kwargs: Any) -> Trainer:

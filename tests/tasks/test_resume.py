@@ -7,28 +7,15 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ReduceLROnPlateau
-from support.runs import make_task, make_trainer
+from support.runs import every_checkpoint, make_task, make_trainer
 from support.tiny import TinyDataModule
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.strategies import ACNorm, BatchNormAffine, FullFineTuning, HeadOnly
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
-from transfusion_cli.tasks.periodic_checkpoint import PeriodicCheckpoint
 from transfusion_cli.tasks.schedules import WarmupCosine
 
 AUGMENTED = [{"HorizontalFlip": {"p": 0.5}}, {"GaussNoise": {"p": 1.0}}]
-
-
-class EveryBatch(PeriodicCheckpoint):
-    """Keeps a checkpoint after every batch but the last of each epoch."""
-
-    def __init__(self, folder):
-        super().__init__(folder, steps=1)
-        self.save_top_k = -1
-        self.filename = "{epoch}-{step}"
-
-    def on_validation_end(self, trainer, pl_module):
-        """Left to the callback that keeps one of every epoch."""
 
 
 class Crash(pl.Callback):
@@ -40,22 +27,12 @@ class Crash(pl.Callback):
 
 
 def run(folder, transfer, schedule=None, epochs=4, ckpt_path=None, save=True, stop=None, crash=False, **task_options):
-    """Train and return task and trainer; checkpoints after every batch and at the end of every epoch."""
+    """Train and return task and trainer; keep every checkpoint that might be one to go on from."""
     task = make_task(folder, transfer, dropout=0.3, lr_scheduler=schedule, **task_options)
-    every = {
-        "dirpath": folder / "steps",
-        "save_top_k": -1,
-        "filename": "{epoch}-{step}",
-        "enable_version_counter": False,
-    }
-    callbacks = [
-        EveryBatch(folder / "steps"),
-        ModelCheckpoint(**{**every, "dirpath": folder / "epochs"}, save_on_train_epoch_end=False),
-    ]
     best = ModelCheckpoint(folder / "best", monitor="val/loss", enable_version_counter=False)
     stoppers = [PhaseEarlyStopping(**stop)] if stop else []
     options = {"enable_checkpointing": True} if save else {}
-    chosen = [*([Crash()] if crash else []), *stoppers, *([best, *callbacks] if save else [])]
+    chosen = [*([Crash()] if crash else []), *stoppers, *([best, *every_checkpoint(folder / "steps")] if save else [])]
     trainer = make_trainer(folder, epochs, callbacks=chosen, **options)
     data = TinyDataModule(train=28, other=10, batch_size=8, augmentation=AUGMENTED)
     trainer.fit(task, datamodule=data, ckpt_path=ckpt_path)
@@ -83,7 +60,7 @@ def test_resuming_anywhere_equals_the_uninterrupted_run(transfer, schedule, tmp_
     whole, trainer = run(tmp_path, transfer(), SCHEDULES[schedule], epochs=3)
     expected = whole.state_dict()
     assert trainer.current_epoch == 3 and trainer.global_step == 9
-    checkpoints = sorted((tmp_path / "steps").iterdir()) + sorted((tmp_path / "epochs").iterdir())
+    checkpoints = sorted((tmp_path / "steps").iterdir())
     assert len(checkpoints) == 9
     for path in checkpoints:
         resumed, again = run(tmp_path, transfer(), SCHEDULES[schedule], epochs=3, ckpt_path=str(path), save=False)
@@ -111,7 +88,7 @@ def test_resuming_where_early_stopping_fired_moves_on(tmp_path):
     whole, trainer = run(tmp_path / "whole", transfer(), epochs=20, stop=stop)
     with pytest.raises(RuntimeError, match="crash"):
         run(tmp_path, transfer(), epochs=20, stop=stop, crash=True)
-    path = tmp_path / "epochs" / "epoch=1-step=6.ckpt"
+    path = tmp_path / "steps" / "step=06.ckpt"
     resumed, again = run(tmp_path, transfer(), epochs=20, stop=stop, ckpt_path=str(path))
     assert again.current_epoch == trainer.current_epoch == 4
     for name, tensor in resumed.state_dict().items():
@@ -128,7 +105,7 @@ def test_a_phase_of_fixed_length_is_not_stopped(tmp_path):
 
 def test_a_changed_plan_is_refused(tmp_path):
     run(tmp_path, HeadOnly(), epochs=1)
-    path = str(next((tmp_path / "epochs").iterdir()))
+    path = str(tmp_path / "steps" / "step=03.ckpt")
     with pytest.raises(UserError, match="was trained in the phases"):
         run(tmp_path, FullFineTuning(head_epochs=1), epochs=2, ckpt_path=path)
 
@@ -143,7 +120,7 @@ def test_a_changed_learning_rate_wins_over_the_restored_one(tmp_path):
         return partial(torch.optim.Adam, lr=lr)
 
     run(tmp_path, HeadOnly(), SCHEDULES["step"], epochs=2, optimizer=adam(0.1))
-    path = str(sorted((tmp_path / "epochs").iterdir())[0])
+    path = str(tmp_path / "steps" / "step=03.ckpt")
     _, trainer = run(tmp_path, HeadOnly(), SCHEDULES["step"], 3, path, save=False, optimizer=adam(0.4))
     # Three steps of the schedule, each halving: the place in it is kept, the scale is new.
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.4 * 0.5**3)
@@ -151,7 +128,7 @@ def test_a_changed_learning_rate_wins_over_the_restored_one(tmp_path):
 
 def test_a_longer_run_stretches_the_cosine(tmp_path):
     run(tmp_path, HeadOnly(), SCHEDULES["cosine"], epochs=2)
-    path = str(sorted((tmp_path / "epochs").iterdir())[-1])
+    path = str(tmp_path / "steps" / "step=06.ckpt")
     _, trainer = run(tmp_path, HeadOnly(), SCHEDULES["cosine"], 4, path, save=False)
     schedule = trainer.lr_scheduler_configs[0].scheduler
     assert schedule.total_steps == 12 and schedule.last_epoch == 12

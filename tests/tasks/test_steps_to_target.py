@@ -12,14 +12,14 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ReduceLROnPlateau
 from lightning.pytorch.loggers import TensorBoardLogger
-from support.runs import make_task, make_trainer
+from support.runs import every_checkpoint, make_task, make_trainer
 from support.tiny import TinyDataModule
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.strategies import FullFineTuning, HeadOnly
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
-from transfusion_cli.tasks.interrupt import GracefulInterrupt
-from transfusion_cli.tasks.periodic_checkpoint import PeriodicCheckpoint
+from transfusion_cli.tasks.interruption import Interruption
+from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
 
 EVERY_2 = {"val_check_interval": 2, "check_val_every_n_epoch": None}
@@ -38,25 +38,12 @@ class Scripted(pl.Callback):
             self.validated.append(trainer.global_step)
 
 
-class Numbered(PeriodicCheckpoint):
-    """Every checkpoint that a periodic one might be."""
-
-    def __init__(self, folder):
-        super().__init__(folder, steps=1)
-        self.save_top_k = -1
-        self.filename = "{step}"
-
-    def on_validation_end(self, trainer, pl_module):
-        """Left to the callback that keeps one of every validation."""
-
-
 def run(folder, *callbacks, transfer=None, epochs=3, ckpt_path=None, save=False, logger=False, task=None, **options):
     """Three batches an epoch, validated every two; checkpoints of every step and validation if ``save``."""
     task = task or make_task(folder, transfer or HeadOnly())
     chosen = list(callbacks)
     if save:
-        every = {"save_top_k": -1, "filename": "{step}", "enable_version_counter": False}
-        chosen += [Numbered(folder / "steps"), ModelCheckpoint(folder / "validations", **every)]
+        chosen += every_checkpoint(folder / "steps")
     trainer = make_trainer(
         folder, epochs, callbacks=chosen, logger=logger, **{**EVERY_2, "enable_checkpointing": save, **options}
     )
@@ -141,7 +128,7 @@ def test_stop_ends_all_phases_in_mid_epoch(tmp_path):
 
 def test_resuming_where_it_stopped_trains_no_more(tmp_path):
     run(tmp_path, Scripted(), target(2.0, stop=True), transfer=FullFineTuning(head_epochs=2), save=True)
-    path = str(tmp_path / "validations" / "step=2.ckpt")
+    path = str(tmp_path / "steps" / "step=02.ckpt")
     scripted, steps = Scripted(), target(2.0, stop=True)
     _, trainer = run(tmp_path, scripted, steps, transfer=FullFineTuning(head_epochs=2), ckpt_path=path)
     assert trainer.global_step == 2 and scripted.validated == [] and steps.outcome()["step"] == 2
@@ -156,9 +143,8 @@ def test_resuming_anywhere_equals_the_uninterrupted_run(schedule, tmp_path):
         return task, trainer, steps, scripted
 
     whole, _, steps, _ = once(tmp_path, save=True)
-    checkpoints = sorted((tmp_path / "steps").iterdir()) + sorted((tmp_path / "validations").iterdir())
-    # A step after which a validation or the end of the epoch follows leaves the checkpoint to that validation.
-    assert [path.name for path in checkpoints] == [f"step={n}.ckpt" for n in (1, 5, 7, 2, 4, 6, 8)]
+    checkpoints = sorted((tmp_path / "steps").iterdir())
+    assert [path.name for path in checkpoints] == [f"step={n:02}.ckpt" for n in range(1, 10)]
     for path in checkpoints:
         at = int(path.stem.removeprefix("step="))
         before = torch.load(path, weights_only=True)["callbacks"][steps.state_key]
@@ -170,19 +156,19 @@ def test_resuming_anywhere_equals_the_uninterrupted_run(schedule, tmp_path):
         clock = {"seconds"}
         for one, other in ((counted.first, steps.first), (counted.last, steps.last)):
             assert {k: one[k] for k in one.keys() - clock} == {k: other[k] for k in other.keys() - clock}, path
-        assert counted.seconds > before["seconds"] > 0, path  # time adds up
+        assert before["seconds"] > 0 and (counted.seconds > before["seconds"]) == (at < 9), path  # time adds up
         assert resumed.validation_metrics == whole.validation_metrics, path
 
 
 @pytest.mark.parametrize("better", [1, -1])
 def test_the_last_checkpoint_is_the_last_whether_or_not_it_is_the_best(better, tmp_path):
-    best = ModelCheckpoint(
-        tmp_path, "best", monitor="val/score", mode="max", save_last=True, enable_version_counter=False
-    )
-    scripted = Scripted(lambda step: better * step)
-    run(tmp_path, best, PeriodicCheckpoint(tmp_path), scripted, enable_checkpointing=True)
+    run(tmp_path, keep(tmp_path), Scripted(lambda step: better * step), enable_checkpointing=True)
     steps = [torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["global_step"] for name in ("best", "last")]
-    assert steps == [8 if better > 0 else 2, 8]
+    assert steps == [8 if better > 0 else 2, 9]
+
+
+def keep(folder):
+    return RunCheckpoint(dirpath=folder, filename="best", monitor="val/score", mode="max", enable_version_counter=False)
 
 
 class CtrlC(pl.Callback):
@@ -194,17 +180,16 @@ class CtrlC(pl.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize(("asked", "saved"), [(1, 1), (2, 2), (3, 4), (4, 4)])
-def test_ctrl_c_leaves_the_newest_step_that_can_be_resumed(asked, saved, tmp_path):
-    # Step 2 is validated, whose checkpoint is kept, and then 3 ends the epoch, so that nothing can be saved there.
-    stop, last = GracefulInterrupt(tmp_path / "last.ckpt"), PeriodicCheckpoint(tmp_path)
-    steps = target()
+@pytest.mark.parametrize(("asked", "validated"), [(1, None), (2, 2), (3, 2), (4, 4)])
+def test_ctrl_c_leaves_the_newest_step(asked, validated, tmp_path):
+    # Steps 2 and 4 are validated first; step 3 ends an epoch.
+    steps, last = target(), keep(tmp_path)
     with pytest.raises(SystemExit):
-        run(tmp_path, CtrlC(asked), stop, Scripted(), steps, last, enable_checkpointing=True)
+        run(tmp_path, CtrlC(asked), Interruption(last), Scripted(), steps, last, enable_checkpointing=True)
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert checkpoint["global_step"] == saved
-    validated = checkpoint["callbacks"][steps.state_key]["last"]
-    assert (validated and validated["step"]) == (None if saved == 1 else saved)  # not from before the validation
+    assert checkpoint["global_step"] == asked
+    of = checkpoint["callbacks"][steps.state_key]["last"]
+    assert (of and of["step"]) == validated  # not from before the validation
 
 
 def test_early_stopping_in_mid_epoch_starts_the_next_phase_at_its_first_batch(tmp_path):

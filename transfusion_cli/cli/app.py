@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -25,6 +25,8 @@ from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.summary import summary
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
+from transfusion_cli.tasks.interruption import Interruption
+from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.trainer import Trainer
 
@@ -116,7 +118,7 @@ class TransfusionCLI(LightningCLI):
         """Sections for callbacks, and what one part of the config tells another."""
         parser.set_defaults({"model": {"class_path": "ClassificationTask"}})
         parser.set_defaults({"trainer.enable_model_summary": False})  # the audit says more
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.set_defaults({f"checkpoint.{key}": value for key, value in CHECKPOINT.items()})
         for section, kind in {"early_stopping": PhaseEarlyStopping, "steps_to_target": StepsToTarget}.items():
             parser.add_subclass_arguments(kind, section, required=False, default=None)
@@ -236,7 +238,7 @@ class TransfusionCLI(LightningCLI):
 
 def wanted(callback: Callback | None, config: dict[str, Any]) -> bool:
     """Whether a callback goes with the trainer's options: Lightning refuses those for what is turned off."""
-    if isinstance(callback, Checkpoint):
+    if isinstance(callback, Checkpoint | Interruption):
         return config["enable_checkpointing"] is not False
     if isinstance(callback, LearningRateMonitor):
         return config["logger"] is not False

@@ -16,8 +16,8 @@ from transfusion_cli.reports.tensorboard import TensorBoardReport
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import save_delta
-from transfusion_cli.tasks.interrupt import GracefulInterrupt
-from transfusion_cli.tasks.periodic_checkpoint import PeriodicCheckpoint
+from transfusion_cli.tasks.interruption import Interruption
+from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.trainer import Trainer
 
@@ -43,14 +43,17 @@ def recorders(folder: RunFolder, config: str, seed: int) -> list[Callback]:
         Progress(),
         LearningRateMonitor(),
         ResultsWriter(folder),
-        PeriodicCheckpoint(folder.checkpoints),
-        GracefulInterrupt(folder.checkpoints / "last.ckpt"),
     ]
 
 
 def settle(callbacks: list[Callback], folder: Path) -> None:
-    """Give checkpoint callbacks without a folder of their own that of the run, and ``StepsToTarget`` the one above."""
-    for callback in callbacks:
+    """Give checkpoint callbacks without a folder of their own that of the run, and ``StepsToTarget`` the one above.
+
+    The run's checkpoints are written on signals too.
+    """
+    for callback in list(callbacks):
+        if isinstance(callback, RunCheckpoint):
+            callbacks.append(Interruption(callback))
         if isinstance(callback, StepsToTarget):
             callback.folder = folder.parent
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:

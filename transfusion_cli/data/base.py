@@ -232,13 +232,19 @@ class MedicalDataModule(LightningDataModule):
         augment = None
         if self.augmentation:
             augment = augmentations.Augmentation(self.augmentation, self.seed, self.in_chans)
-        return self._loader("train", sampler, sampler.batch_size // world, augment)
+        batches = {"sampler": sampler, "batch_size": sampler.batch_size // world, "batches_done": self._batches_done}
+        return self._loader("train", augment, **batches)
 
-    def statistics_dataloader(self) -> MedicalLoader:
-        """Training images in the shuffled order of the first epoch, without augmentation."""
+    def statistics_dataloader(self, group: int) -> MedicalLoader:
+        """Every training image once, without augmentation, in groups that ``batch_size`` and processes do not change.
+
+        Args:
+            group: Images in a group; a few less in each where that makes them equal.
+        """
         rank, world = self._place()
-        sampler = TrainingSampler(len(self.samples.rows("train")), self.batch_size, self.seed, None, rank, world)
-        return self._loader("train", sampler, sampler.batch_size // world, resumes=False)
+        order = np.random.default_rng(self.seed).permutation(len(self.samples.rows("train")))
+        groups = np.array_split(order, -(-len(order) // group))[rank::world]
+        return self._loader("train", batch_sampler=[[(int(place), 0) for place in places] for places in groups])
 
     def val_dataloader(self) -> MedicalLoader:
         """Validation images in table order."""
@@ -257,7 +263,8 @@ class MedicalDataModule(LightningDataModule):
         rank, world = self._place()
         size = len(self.samples.rows(split))
         check_world(size, self.batch_size, world)
-        return self._loader(split, EvaluationSampler(size, rank, world), equal_batches(size, self.batch_size, world))
+        sampler, batch_size = EvaluationSampler(size, rank, world), equal_batches(size, self.batch_size, world)
+        return self._loader(split, sampler=sampler, batch_size=batch_size)
 
     # Parts.
 
@@ -267,28 +274,19 @@ class MedicalDataModule(LightningDataModule):
     def _batches_done(self) -> int:
         return 0 if self.trainer is None else self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
-    def _loader(
-        self,
-        split: Split,
-        sampler: TrainingSampler | EvaluationSampler,
-        batch_size: int,
-        augment: augmentations.Augmentation | None = None,
-        resumes: bool = True,
-    ) -> MedicalLoader:
+    def _loader(self, split: Split, augment: augmentations.Augmentation | None = None, **batches: Any) -> MedicalLoader:
         samples = self.samples
         resize = Resize(self.size, self.resize)
         blocks = self.shuffle_blocks
         shuffle = None if blocks is None else BlockShuffle(self.size, blocks, self.seed)
         return MedicalLoader(
             ImageDataset(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
-            batch_size=batch_size,
-            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,
             worker_init_fn=quiet_worker,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            batches_done=self._batches_done if resumes else None,
+            **batches,
         )
 
     def _reader_of(self, split: Split) -> Reader:

@@ -7,11 +7,12 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 
 class Progress(TQDMProgressBar):
-    """Lightning's bar with the metrics that matter: training loss, and the headline metrics of validation."""
+    """Lightning's bar with the metrics that matter: training loss, and the headline metrics of validation.
+
+    Lightning's own way to the numbers computes whatever was logged, collectives over processes included, and the bar
+    is shown by the first process alone. So it shows plain numbers that the task put down.
+    """
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """The numbers beside the bar: no version number, and the training loss once."""
-        metrics = super().get_metrics(trainer, pl_module)
-        for name in ("v_num", "train/loss_epoch"):
-            metrics.pop(name, None)
-        return {name.removesuffix("_step"): value for name, value in metrics.items()}
+        """The numbers beside the bar."""
+        return {name: f"{float(value):.3g}" for name, value in getattr(pl_module, "shown", {}).items()}

@@ -31,8 +31,8 @@ def audit(network: nn.Module, plan: list[Phase], parts: NetworkParts) -> str:
                 at = "" if rate is None else f"  lr {rate:g}"
                 lines.append(f"  {group:<16}{sum(sizes[n] for n in names):>12,} in {len(names):>3} tensors{at}  {some}")
         if parts.batch_norm:
-            momentum = (
-                "" if phase.momentum is None or phase.statistics != "update" else f", momentum {phase.momentum:g}"
-            )
-            lines.append(f"  BatchNorm statistics: {phase.statistics}{momentum}")
+            moving = phase.moving(parts)
+            fresh = f", but update in {len(moving)} fresh layers" if moving and phase.statistics != "update" else ""
+            momentum = f", momentum {phase.momentum:g}" if moving and phase.momentum is not None else ""
+            lines.append(f"  BatchNorm statistics: {phase.statistics}{fresh}{momentum}")
     return "\n".join(lines)

@@ -66,7 +66,8 @@ class PhasedStrategy(TransferStrategy):
     Args:
         statistics: what BatchNorm statistics do in the main phase: ``frozen`` (stored statistics in training and
             evaluation, buffers never change), ``update`` (batch statistics, running averages move) or
-            ``reestimate`` (recomputed once on the training set, then frozen).
+            ``reestimate`` (recomputed once on the training set, then frozen). Layers that were not carried over
+            always update, but for ``frozen_all``.
         momentum: BatchNorm momentum, PyTorch's sense (0.1 = a tenth of each new batch); null keeps the layers' own.
         lr: learning rate of the main phase: one number, or one per group (head, scale_and_shift, rest); null takes
             the optimizer's.
@@ -107,7 +108,7 @@ class PhasedStrategy(TransferStrategy):
             return [main]
         if not parts.head:
             raise UserError("This backbone has no head to train first.\nSet head_epochs to 0.")
-        head_statistics: Statistics = "reestimate" if self.statistics == "reestimate" else "frozen"
+        head_statistics: Statistics = "frozen" if self.statistics == "update" else self.statistics
         head = Phase(
             "head",
             parts.head,

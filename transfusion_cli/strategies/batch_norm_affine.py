@@ -12,7 +12,8 @@ class BatchNormAffine(PhasedStrategy):
     Args:
         affine: which affine parameters train: ``both``, ``scale`` (gamma) or ``shift`` (beta).
         statistics: what BatchNorm statistics do in the main phase: ``frozen`` (the paper's choice), ``update`` or
-            ``reestimate``.
+            ``reestimate``. Layers that were not carried over always update, but for ``frozen_all``: with
+            ``RandomInit`` before it, that is the paper's RND-FC-BN.
         momentum: BatchNorm momentum, PyTorch's sense; null keeps the layers' own.
         lr: learning rate of the main phase: one number, or one per group (head, scale_and_shift); null takes the
             optimizer's.

@@ -1,7 +1,6 @@
 """Put a phase into effect on a network: what requires gradients, and which modules are in evaluation mode."""
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.strategies.parts import NetworkParts
@@ -23,9 +22,10 @@ def start_phase(network: nn.Module, phase: Phase) -> None:
 def set_modes(network: nn.Module, phase: Phase, parts: NetworkParts) -> None:
     """Set train or evaluation mode of every module, for training under ``phase``.
 
-    BatchNorm follows the phase's statistics policy. Dropout and stochastic depth inside the backbone are active
-    only while weights of the backbone train: features that are frozen, or merely rescaled, stay the same in
-    training and evaluation. The head always trains as such. The flag ``track_running_stats`` is never touched.
+    BatchNorm follows the phase's statistics policy, and moves where nothing was carried over. Dropout and stochastic
+    depth inside the backbone are active only while weights of the backbone train: features that are frozen, or merely
+    rescaled, stay the same in training and evaluation. The head always trains as such. The flag
+    ``track_running_stats`` is never touched.
     """
     weights_train = any(parts.group_of(name) == "rest" for name in phase.trainable)
     network.train(weights_train)
@@ -37,6 +37,6 @@ def set_modes(network: nn.Module, phase: Phase, parts: NetworkParts) -> None:
     for name in ("head_drop", "drop"):
         if isinstance(module := getattr(network, name, None), nn.Module):
             module.train()
-    for module in network.modules():
-        if isinstance(module, _BatchNorm):
-            module.train(phase.statistics == "update")
+    moving = phase.moving(parts)
+    for name, layer in batch_norm_layers(network).items():
+        layer.train(name in moving)

@@ -13,7 +13,8 @@ class HeadOnly(TransferStrategy):
     Kanavati & Tsuneki (2021), who used a PyTorch momentum of 0.05.
 
     Args:
-        statistics: what BatchNorm statistics do: ``frozen``, ``update`` or ``reestimate``.
+        statistics: what BatchNorm statistics do: ``frozen``, ``update`` or ``reestimate``. Layers that were not carried
+            over always update, but for ``frozen_all``.
         momentum: BatchNorm momentum, PyTorch's sense; null keeps the layers' own.
         lr: learning rate of the head; null takes the optimizer's.
     """

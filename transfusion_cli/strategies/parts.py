@@ -1,5 +1,6 @@
 """A network's parameters and layers, sorted by the part they play in transfer."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,7 @@ class NetworkParts:
         shift: BatchNorm shifts (beta) outside the head.
         batch_norm: module names of all BatchNorm layers.
         flat: one-dimensional parameters (every scale, shift and bias): kept free of weight decay.
+        fresh: those of ``batch_norm`` whose statistics did not come from the source.
     """
 
     names: tuple[str, ...]
@@ -28,14 +30,22 @@ class NetworkParts:
     shift: tuple[str, ...]
     batch_norm: tuple[str, ...]
     flat: frozenset[str]
+    fresh: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, network: nn.Module) -> "NetworkParts":
-        """Sort the parameters of ``network`` (after any adaptation of its layers)."""
+    def of(cls, network: nn.Module, carried: Collection[nn.Module] | None = None) -> "NetworkParts":
+        """Sort the parameters of a network.
+
+        Args:
+            network: after any adaptation of its layers.
+            carried: the BatchNorm layers whose statistics came from the source; all of them where it is None.
+        """
         shapes = {name: parameter.ndim for name, parameter in network.named_parameters()}
         prefixes = tuple(prefix + "." for prefix in head_names(network))
         head = tuple(name for name in shapes if name.startswith(prefixes)) if prefixes else ()
-        layers = tuple(batch_norm_layers(network))
+        found = batch_norm_layers(network)
+        layers = tuple(found)
+        kept = None if carried is None else {id(layer) for layer in carried}
         outside = [layer for layer in layers if not f"{layer}.".startswith(prefixes or ("\0",))]
         return cls(
             names=tuple(shapes),
@@ -44,6 +54,7 @@ class NetworkParts:
             shift=tuple(f"{layer}.bias" for layer in outside if f"{layer}.bias" in shapes),
             batch_norm=layers,
             flat=frozenset(name for name, ndim in shapes.items() if ndim <= 1),
+            fresh=frozenset(name for name, layer in found.items() if kept is not None and id(layer) not in kept),
         )
 
     @cached_property

@@ -9,12 +9,14 @@ from torch import nn
 from transfusion_cli.errors import UserError
 from transfusion_cli.strategies.parts import NetworkParts
 
-Statistics = Literal["frozen", "update", "reestimate"]
+Statistics = Literal["frozen", "update", "reestimate", "frozen_all"]
 """What BatchNorm statistics do.
 
 * ``frozen``: the stored statistics normalise in training and evaluation; no buffer ever changes.
 * ``update``: batches normalise themselves in training and move the running averages.
-* ``reestimate``: recomputed once on the target training set, then frozen (AdaBN, Li et al. 2016).
+* ``reestimate``: recomputed once on the target training set, then frozen (AdaBN, Li et al. 2017).
+* ``frozen_all``: frozen even where there is nothing to keep. Layers that were not carried over follow ``update`` under
+  the first and the third: their stored statistics are the mean 0 and variance 1 that every layer begins with.
 """
 
 Affine = Literal["both", "scale", "shift"]
@@ -49,6 +51,16 @@ class Phase:
     lr: Mapping[str, float] = field(default_factory=dict)
     epochs: int | None = None
     early_stop: bool = True
+
+    def moving(self, parts: NetworkParts) -> frozenset[str]:
+        """The BatchNorm layers that normalise by batch statistics and move their running averages."""
+        match self.statistics:
+            case "update":
+                return frozenset(parts.batch_norm)
+            case "frozen_all":
+                return frozenset()
+            case _:
+                return parts.fresh
 
 
 def rates(lr: Rates) -> dict[str, float]:

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.models.base_weights import BaseWeights
-from transfusion_cli.models.batch_norm import reestimate_statistics
+from transfusion_cli.models.batch_norm import GROUP, batch_norm_layers, reestimate_statistics
 from transfusion_cli.models.facts import input_size, normalisation
 from transfusion_cli.models.pretrained import build_network
 from transfusion_cli.models.weights_report import WeightsReport
@@ -24,9 +24,11 @@ from transfusion_cli.strategies.full_fine_tuning import FullFineTuning
 from transfusion_cli.strategies.parts import NetworkParts
 from transfusion_cli.strategies.plan import Phase, check_plan, parameter_groups
 from transfusion_cli.strategies.statistics_guard import StatisticsGuard
+from transfusion_cli.tasks.global_loss import GlobalLoss
 from transfusion_cli.tasks.loss_watch import LossWatch
 from transfusion_cli.tasks.optimizer_options import apply_changed_options, plain_options
 from transfusion_cli.tasks.schedules import WarmupCosine
+from transfusion_cli.tasks.spread import validate_between_steps
 
 CHECKPOINT_KEY = "transfusion"
 """Where a checkpoint keeps what Lightning's own entries do not: base weights, plan, phase, metrics."""
@@ -90,6 +92,8 @@ class TransferTask(pl.LightningModule):
         self._plateau_state: dict[str, Any] | None = None
         self._guard: StatisticsGuard | None = None
         self.loss_watch = LossWatch()
+        self.global_loss = GlobalLoss()
+        self.shown: dict[str, float | Tensor] = {}
         self._options: list[dict[str, Any]] = []
         self._resumed_options: list[dict[str, Any]] = []
 
@@ -126,11 +130,13 @@ class TransferTask(pl.LightningModule):
             self.carried = frozenset(self.base.unchanged(state))
         else:
             self.carried = frozenset(description["carried"])
+        layers = batch_norm_layers(network)
+        kept = [layer for name, layer in layers.items() if f"{name}.running_mean" in self.carried]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # new layers start from the run's seed, whatever was drawn before
             self.transfer.adapt(network, self.carried)
         self.network = network
-        self.parts = NetworkParts.of(network)
+        self.parts = NetworkParts.of(network, kept)
         self.plan = check_plan(self.transfer.select(self.parts), self.parts)
         mean, std = normalisation(network)
         # Persistent: a checkpoint must normalise as its weights expect, whatever becomes of their file.
@@ -205,12 +211,13 @@ class TransferTask(pl.LightningModule):
         self._resumed_options = []
         if self.phase.statistics == "reestimate" and not self.reestimated:
             self._reestimate()
-        half = "16" in str(self.trainer.precision) and self.phase.statistics == "update"
+        half = "16" in str(self.trainer.precision) and self.phase.moving(self.parts)
         self._guard = StatisticsGuard(self.network) if half else None
+        validate_between_steps(self.trainer)
         self.train()
 
     def _reestimate(self) -> None:
-        loader = self.trainer.datamodule.statistics_dataloader()  # type: ignore[attr-defined]
+        loader = self.trainer.datamodule.statistics_dataloader(GROUP)  # type: ignore[attr-defined]
         images = (self.normalise(batch["image"].to(self.device)) for batch in loader)
         reestimate_statistics(self.network, images, all_reduce=self.sum_over_processes)
         self.reestimated = True
@@ -315,13 +322,39 @@ class TransferTask(pl.LightningModule):
             )
         self._plateau.step(metrics[monitor])
 
+    def backward_share(self, batch_idx: int, total: Tensor, weight: Tensor, penalty: Tensor | None, n: int) -> Tensor:
+        """What a training step returns: this process's share of the loss of all samples of the optimizer step.
+
+        Logs that loss. Nothing that is logged here is reduced later on: who reads it may do so in one process alone.
+
+        Args:
+            batch_idx: number of the batch in its epoch.
+            total: summed loss of this process's samples.
+            weight: their summed weight.
+            penalty: the term of ``transfer.regularize``, or None.
+            n: number of samples.
+        """
+        share = self.global_loss.share(self, batch_idx, total, weight, penalty, n)
+        loss = self.global_loss.of_step
+        self.loss_watch.note(self, loss)
+        self.shown["train/loss"] = loss
+        self.log("train/loss_step", loss, on_step=True, on_epoch=False)
+        return share
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make gradients over several batches those of one mean."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.global_loss.correct(parameters, self.trainer.accumulate_grad_batches)
+
     def on_train_epoch_end(self) -> None:
-        """See that the whole epoch was finite."""
+        """See that the whole epoch was finite, and log its mean loss."""
         self.loss_watch.check(self)
+        self.shown["train/loss"] = self.global_loss.end_epoch()
+        self.log("train/loss_epoch", self.shown["train/loss"], on_epoch=True)
 
     def on_validation_start(self) -> None:
-        """See that what is validated, and then saved, was trained on finite losses."""
-        if not self.trainer.sanity_checking:
+        """See that what is validated, and then saved, is finite."""
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             self.loss_watch.check(self)
 
     # --- checkpoints ----------------------------------------------------------------------------------------
@@ -340,6 +373,7 @@ class TransferTask(pl.LightningModule):
             "phase_start": (self.phase_start_epoch, self.phase_start_step),
             "reestimated": self.reestimated,
             "optimizer": self._options,
+            "epoch_loss": self.global_loss.state(),
             "plateau": self._plateau.state_dict() if self._plateau is not None else None,
         }
 
@@ -351,6 +385,7 @@ class TransferTask(pl.LightningModule):
         self.reestimated = own["reestimated"]
         self._plateau_state = own["plateau"]
         self._resumed_options = own["optimizer"]
+        self.global_loss.restore(own.get("epoch_loss", [0.0, 0.0]))
 
 
 def unsaved_arguments() -> list[str]:

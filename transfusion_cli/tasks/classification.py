@@ -91,19 +91,11 @@ class ClassificationTask(TransferTask):
     # --- steps ----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The loss of a global batch, as this process's share of it."""
+        """This process's share of the loss of an optimizer step."""
         logits = self(batch["image"])
         total, weight = self.loss(logits, batch["target"])
-        # DDP averages gradients over processes; dividing by the global weight makes that the global mean.
-        world = self.trainer.world_size
-        everyone = self.sum_over_processes(weight.detach().clone())
-        loss = total * world / everyone.clamp_min(torch.finfo(torch.float32).tiny)
         penalty = self.transfer.regularize(self.network, batch, logits)
-        if penalty is not None:
-            loss = loss + penalty
-        self.loss_watch.note(self, loss)
-        self.log("train/loss", loss.detach(), prog_bar=True, on_step=True, on_epoch=True, sync_dist=world > 1)
-        return loss
+        return self.backward_share(batch_idx, total, weight, penalty, len(logits))
 
     def _predict(self, batch: dict[str, Tensor]) -> None:
         self.predictions.update(batch["index"], self(batch["image"]), batch["target"])
@@ -132,9 +124,8 @@ class ClassificationTask(TransferTask):
     def on_validation_epoch_end(self) -> None:
         """Metrics of the whole validation split; equal on every process."""
         metrics = {f"val/{name}": value for name, value in self._evaluate().metrics.items()}
-        headline = [name for name in ("val/loss", "val/auroc", "val/kappa") if name in metrics]
-        self.log_dict({name: metrics[name] for name in headline}, prog_bar=True)
-        self.log_dict({name: value for name, value in metrics.items() if name not in headline})
+        self.shown |= {name: metrics[name] for name in ("val/loss", "val/auroc", "val/kappa") if name in metrics}
+        self.log_dict(metrics)
         if not self.trainer.sanity_checking:
             self.validation_metrics = metrics
             self.step_plateau(metrics)

@@ -4,7 +4,7 @@ from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from timm.layers import convert_sync_batchnorm
 from torch import nn
 
-from transfusion_cli.models.batch_norm import batch_norm_layers
+from transfusion_cli.tasks.base import TransferTask
 
 
 class PhaseSyncBatchNorm(TorchSyncBatchNorm):
@@ -20,10 +20,11 @@ class PhaseSyncBatchNorm(TorchSyncBatchNorm):
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Convert the layers of ``model`` in place; parameters and buffers are shared with the originals."""
-        if getattr(getattr(model, "phase", None), "statistics", None) != "update":
+        if not isinstance(model, TransferTask):
             return model
-        for name, layer in batch_norm_layers(model).items():
-            self._originals[name] = layer
+        for name in model.phase.moving(model.parts):
+            name = f"network.{name}"
+            layer = self._originals[name] = model.get_submodule(name)
             model.set_submodule(name, convert_sync_batchnorm(layer))
         return model
 

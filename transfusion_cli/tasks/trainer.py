@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,8 +11,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from transfusion_cli.errors import UserError
 from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask
 from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
+from transfusion_cli.tasks.connectors import connect
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
+from transfusion_cli.tasks.interruption import Interruption
+from transfusion_cli.tasks.spread import check_spread
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.sync_batch_norm import PhaseSyncBatchNorm
 
@@ -42,6 +46,8 @@ class Trainer(pl.Trainer):
             plugins=plugins,
             **kwargs,
         )
+        connect(self)
+        self.synchronises_batch_norm = sync_batchnorm
 
     def fit(  # type: ignore[override]
         self,
@@ -66,19 +72,23 @@ class Trainer(pl.Trainer):
         if not isinstance(model, TransferTask):
             return super().fit(model, **data, ckpt_path=ckpt_path, weights_only=weights_only)
         first = self._prepare(model, ckpt_path)
+        check_spread(self, model)
         max_epochs = self.max_epochs
-        for index in range(first, len(model.plan)):
-            if index > first:
-                if self._target_reached:
-                    break
-                self._enter_next_phase(model, index)
-            self._limit(model, max_epochs)
-            resumed = ckpt_path if index == first else None
-            with warnings.catch_warnings():
-                # Evaluation mode is the strategy's choice here, and normalisation is the task's.
-                warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training")
-                warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
-                super().fit(model, **data, ckpt_path=resumed, weights_only=True)
+        with nullcontext() if self.interruption is None else self.interruption.listening():
+            for index in range(first, len(model.plan)):
+                if index > first:
+                    if self._target_reached:
+                        break
+                    self._enter_next_phase(model, index)
+                self._limit(model, max_epochs)
+                resumed = ckpt_path if index == first else None
+                with warnings.catch_warnings():
+                    # Evaluation mode is the strategy's choice here, and normalisation is the task's.
+                    warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training")
+                    warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
+                    super().fit(model, **data, ckpt_path=resumed, weights_only=True)
+                if self.interruption is not None and self.interruption.leaving:
+                    raise KeyboardInterrupt
         self.fit_loop.max_epochs = max_epochs
 
     def _prepare(self, model: TransferTask, ckpt_path: str | None) -> int:
@@ -129,6 +139,11 @@ class Trainer(pl.Trainer):
                     "Raise --trainer.max_epochs or lower --model.transfer.head_epochs."
                 )
         self.fit_loop.max_epochs = end
+
+    @property
+    def interruption(self) -> Interruption | None:
+        """What listens to signals, if anything does."""
+        return next((callback for callback in self.callbacks if isinstance(callback, Interruption)), None)
 
     @property
     def _target_reached(self) -> bool:

@@ -1,0 +1,100 @@
+"""Being told to stop, by a person or a scheduler, leaves a run that can be resumed."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from transfusion_cli.tasks.run_checkpoint import RunCheckpoint, between_steps
+
+log = logging.getLogger(__name__)
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+"""What ends a run: Ctrl-C, and what schedulers send before they end a job."""
+
+SAVE, STOP = 1, 2
+"""What processes agree upon."""
+
+
+class Interruption(pl.Callback):
+    """On a signal, finish the optimizer step, write ``last.ckpt`` and stop; a second Ctrl-C stops at once.
+
+    In a validation, that validation and its checkpoint come first. Also has ``last.ckpt`` written from time to time.
+    Processes agree after each step: it does not matter which of them was told.
+
+    Args:
+        checkpoint: writes the checkpoint.
+    """
+
+    def __init__(self, checkpoint: RunCheckpoint) -> None:
+        self.checkpoint = checkpoint
+        self.asked: signal.Signals | None = None
+        """The signal, once there was one."""
+        self.leaving = False
+        """Whether all processes know."""
+        self._training = False
+        self._undecided = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals, from the first phase to the last."""
+        previous: dict[int, Any] = {}
+        try:
+            for number in SIGNALS:
+                previous[number] = signal.signal(number, self._ask)
+        except ValueError:  # not in the main thread, where Python allows no signal handlers
+            pass
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and (self.asked or not self._training):
+            raise KeyboardInterrupt
+        if self.asked is None:
+            self.asked = signal.Signals(number)
+            again = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
+            log.info("\n%s: stopping after this step (or validation)%s.", self.asked.name, again)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From here on there is something to save."""
+        self._training, self._undecided = True, True
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Save between two steps, where weights, optimizer and counters agree."""
+        self._undecided = not between_steps(trainer)
+        if not self._undecided and (wish := self._agree(trainer)):
+            self.checkpoint.write_last(trainer)
+            self.leaving = wish == STOP
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Stop, now that what was logged of the batch before is written.
+
+        Raises:
+            KeyboardInterrupt: Lightning's way to end a run early.
+        """
+        # After a validation or an epoch, the checkpoint of this very step has been written.
+        if self._undecided and self.checkpoint._last_global_step_saved == trainer.global_step:
+            self.leaving = self._agree(trainer) == STOP
+        if self.leaving:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Agree on whether another phase begins."""
+        self._training = False
+        self.leaving = self._agree(trainer) == STOP
+
+    def _agree(self, trainer: pl.Trainer) -> int:
+        due = trainer.is_global_zero and self.checkpoint.due
+        wish = STOP if self.asked else SAVE if due else 0
+        if trainer.world_size == 1:
+            return wish
+        wishes = torch.tensor(wish, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(wishes, reduce_op="max"))
