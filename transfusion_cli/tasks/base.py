@@ -13,7 +13,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from transfusion_cli.errors import UserError
 from transfusion_cli.models.base_weights import BaseWeights
 from transfusion_cli.models.batch_norm import GROUP, batch_norm_layers, reestimate_statistics
-from transfusion_cli.models.facts import input_size, normalisation
+from transfusion_cli.models.facts import head_names, input_size, normalisation
+from transfusion_cli.models.full_precision import FullPrecision
 from transfusion_cli.models.pretrained import build_network
 from transfusion_cli.models.weights_report import WeightsReport
 from transfusion_cli.strategies.audit import audit
@@ -135,6 +136,8 @@ class TransferTask(pl.LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # new layers start from the run's seed, whatever was drawn before
             self.transfer.adapt(network, self.carried)
+        for name in head_names(network):
+            FullPrecision(network.get_submodule(name))
         self.network = network
         self.parts = NetworkParts.of(network, kept)
         self.plan = check_plan(self.transfer.select(self.parts), self.parts)
@@ -261,7 +264,7 @@ class TransferTask(pl.LightningModule):
         Raises:
             UserError: when the images have other channels than the network.
         """
-        image = image.float() / 255 if image.dtype == torch.uint8 else image
+        image = image.to(self.mean.dtype) / (255 if image.dtype == torch.uint8 else 1)
         if image.shape[1] == 1 and self.in_chans > 1:
             image = image.expand(-1, self.in_chans, -1, -1)
         if image.shape[1] != self.in_chans:

@@ -27,13 +27,13 @@ def check_spread(trainer: "Trainer", task: "TransferTask") -> None:
 
 
 def _check_accumulation(trainer: "Trainer") -> None:
-    batches, interval = trainer.accumulate_grad_batches, trainer.val_check_interval
+    batches = trainer.accumulate_grad_batches
+    interval = getattr(trainer, "val_check_interval", None)  # there is none where validations go by the clock
     if batches == 1 or isinstance(interval, float):
         return  # a share of an epoch is rounded to whole steps
     if not isinstance(interval, int):
         raise UserError(
-            f"--trainer.val_check_interval {interval} and --trainer.accumulate_grad_batches {batches}\n"
-            "do not go together: validations by the clock would fall inside optimizer steps.\n"
+            f"Validations by the clock would fall inside steps of --trainer.accumulate_grad_batches {batches}.\n"
             f"Count batches instead, such as --trainer.val_check_interval {100 * batches}."
         )
     if interval % batches:
