@@ -3,6 +3,8 @@
 import logging
 import os
 import random
+import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, Progres
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from transfusion_cli.cli import recording
+from transfusion_cli.cli import recording, slurm
 from transfusion_cli.cli.config_file import ConfigFile
 from transfusion_cli.cli.names import import_all
 from transfusion_cli.cli.parser import Parser
@@ -156,6 +158,12 @@ class TransfusionCLI(LightningCLI):
         if own.name is None:
             named = [path.stem for path in self.sources.configs]
             own.name = named[-1] if named else "default"
+        if self.records and self.config.subcommand == "fit" and own.ckpt_path is None:
+            begun = slurm.begun_run(Path(own.root), own.name)
+            if begun is not None:
+                log.info("This job was requeued: it goes on in %s", begun)
+                last = RunFolder(begun).checkpoints / "last.ckpt"
+                self.config = parser.parse_args(["fit", *with_checkpoint(["--ckpt_path", str(last)])])
 
     def _parse_ckpt_path(self) -> None:
         """Lightning lets the checkpoint's hyper-parameters win; ours came before the configs (``with_checkpoint``)."""
@@ -178,7 +186,11 @@ class TransfusionCLI(LightningCLI):
             # Going on from any other checkpoint than the last would write over what the run did after it.
             branches = self.config.subcommand == "fit" and Path(own.ckpt_path or "").name != "last.ckpt"
             resumed = None if branches else RunFolder.holding(own.ckpt_path)
+            if resumed is not None:
+                resumed.refuse_links()
             self.folder = resumed or RunFolder.create(own.name, Path(own.root))
+            if self.config.subcommand == "fit":
+                self.folder.occupy()
             self.folder.share()
             callbacks += recording.recorders(self.folder, self.saved_config(), own.seed_everything)
             recording.settle(callbacks, self.folder.checkpoints)
@@ -188,7 +200,7 @@ class TransfusionCLI(LightningCLI):
             return super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
         except (MisconfigurationException, TypeError, ValueError) as error:
             if self.folder is not None:
-                recording.discard_if_empty(self.folder)
+                self.folder.discard_if_empty()
             raise UserError("\n".join(str(error).splitlines()[:3])) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -198,17 +210,21 @@ class TransfusionCLI(LightningCLI):
             super()._run_subcommand(subcommand)
         except BaseException as error:
             if self.folder is not None:
-                recording.discard_if_empty(self.folder)
-            if isinstance(error, SystemExit) and self.trainer.interrupted:
+                self.folder.discard_if_empty()
+            if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.trainer.interrupted):
                 self._stopped()
             raise
 
     def _stopped(self) -> None:
-        """Say how to go on after Ctrl-C, and exit as programs do that were interrupted."""
+        """Say how to go on after a signal, and exit as programs do that got one."""
+        interruption = self.trainer.interruption
+        number = (interruption and interruption.asked) or signal.SIGINT
         last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
         if last is not None and last.is_file() and self.trainer.is_global_zero:
-            print(f"\nStopped. Resume with: transfusion fit --ckpt_path {last}")
-        raise SystemExit(130)
+            print(f"\nStopped. Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}", flush=True)
+            if told := slurm.requeue(number):
+                print(f"SLURM: {told}.", flush=True)
+        raise SystemExit(128 + number)
 
     def before_fit(self) -> None:
         """Read the table of samples, whose mistakes are the likeliest, then say what is about to train."""

@@ -13,6 +13,8 @@ NOISE = (
     (r"It is recommended to use `self.log.*sync_dist.*", "metrics are computed over all processes before logging"),
     (r"The number of training batches .* is smaller than the logging interval.*", "epochs are logged all the same"),
     (r".*does not have many workers.*", "data.num_workers is the user's choice"),
+    (r"The `srun` command is available on your system but is not used.*", "every login node has it"),
+    (r"Be aware that when using `ckpt_path`, callbacks used to create.*", "a changed config has other callbacks"),
 )
 """Warnings of Lightning's that would mislead here, each with the reason why it is no news."""
 

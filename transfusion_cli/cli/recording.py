@@ -1,6 +1,5 @@
 """What watches a run and writes it down."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from lightning.pytorch import Callback
@@ -58,13 +57,6 @@ def settle(callbacks: list[Callback], folder: Path) -> None:
             callback.folder = folder.parent
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             callback.dirpath = str(folder.resolve())  # resuming from another folder must find it the same
-
-
-def discard_if_empty(folder: RunFolder) -> None:
-    """Take back the folder of a run that ended before it began."""
-    with suppress(OSError):  # it, or the one above, holds something
-        folder.path.rmdir()
-        folder.path.parent.rmdir()
 
 
 def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from transfusion_cli.data.obedience import obey_parent
 from transfusion_cli.data.sampler import TrainingSampler
 from transfusion_cli.errors import UserError
 
@@ -24,10 +25,11 @@ def collate(samples: list[Batch]) -> Batch:
 
 
 def quiet_worker(worker: int) -> None:
-    """One thread per worker: OpenCV would otherwise start one per core in each of them."""
+    """One thread per worker: OpenCV would otherwise start one per core in each of them. The main process decides."""
     import cv2
 
     cv2.setNumThreads(0)
+    obey_parent()
 
 
 class MedicalLoader(DataLoader):

@@ -3,11 +3,14 @@
 import csv
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_only
+
+from transfusion_cli.files import whole
 
 
 class _Writer(ExperimentWriter):
@@ -27,6 +30,7 @@ class MetricsCSV(CSVLogger):
     def __init__(self, folder: Path) -> None:
         super().__init__(save_dir=folder.parent.parent, name=folder.parent.name, version=folder.name)
         self.folder = folder
+        self._kept: set[tuple[int | None, frozenset[str]]] = set()
 
     @property
     @rank_zero_experiment
@@ -36,16 +40,29 @@ class MetricsCSV(CSVLogger):
             self._experiment = _Writer(log_dir=str(self.folder))
         return cast(ExperimentWriter, self._experiment)
 
-    def forget_after(self, step: int) -> None:
-        """Drop rows of steps after ``step``: a run resumed there writes them again."""
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:  # type: ignore[override]
+        """Add a row, unless it is there already."""
+        if (step, frozenset(metrics)) not in self._kept:
+            super().log_metrics(metrics, step)
+
+    @rank_zero_only
+    def resume(self, steps: int) -> None:
+        """Go on after ``steps`` optimizer steps: drop the rows of later ones, which come again.
+
+        Of the last of those steps some rows come again too, such as the loss of an epoch that was cut in its
+        validation; they are not added a second time. Rows are numbered by the steps before theirs, from 0.
+        """
         path = self.folder / ExperimentWriter.NAME_METRICS_FILE
         rows = _rows(path)
         if not rows:
             return
-        with open(path, "w", newline="") as file:
+        kept = [row for row in rows if int(row["step"] or 0) < steps]
+        with whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
-            writer.writerows(row for row in rows if int(row["step"] or 0) <= step)
+            writer.writerows(kept)
+        last = (row for row in kept if int(row["step"] or 0) == steps - 1)
+        self._kept = {(steps - 1, frozenset(name for name in row if row[name] and name != "step")) for row in last}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -33,8 +33,15 @@ def environment(seed: int | None) -> dict[str, Any]:
         "git": _git(),
         "seed": seed,
         "command": sys.argv[1:],
+        "slurm_job": slurm_job(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def slurm_job() -> str | None:
+    """The job that this process belongs to, ``123``, or ``123_4`` in an array; None outside SLURM."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def _version(package: str) -> str | None:

@@ -56,8 +56,8 @@ class RunFiles(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop logged rows that a resumed run is about to write again."""
         for logger in trainer.loggers:
-            if isinstance(logger, MetricsCSV) and trainer.is_global_zero:
-                logger.forget_after(trainer.global_step)
+            if isinstance(logger, MetricsCSV):
+                logger.resume(trainer.global_step)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

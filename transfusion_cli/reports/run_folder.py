@@ -7,10 +7,14 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.lock import FileLock
 
 ROOT = Path("lightning_logs")
 LINKED = ("checkpoints", "config.yaml", "environment.json", "metrics.csv", "results.json")
 """What ``latest/`` gives access to."""
+
+LOCK = ".lock"
+"""Held by the process that trains."""
 
 _VARIABLE = "TRANSFUSION_RUN_FOLDER"
 
@@ -65,6 +69,45 @@ class RunFolder:
         home = parent.parent if parent.name == "checkpoints" else parent
         return cls(home) if (home / "config.yaml").is_file() else None
 
+    def refuse_links(self) -> None:
+        """See that what is written here stays here.
+
+        Raises:
+            UserError: the folder holds links, which this program never makes: a folder of somebody else's might use
+                them to have files elsewhere overwritten.
+        """
+        entries = [entry for folder in (self.path, self.checkpoints) if folder.is_dir() for entry in folder.iterdir()]
+        link = next((entry for entry in entries if entry.is_symlink()), None)
+        if link is not None:
+            raise UserError(
+                f"{link} is a link, and the run would write through it.\n"
+                "Put the file itself there, or copy the checkpoint to another folder."
+            )
+
+    def occupy(self) -> None:
+        """Let no other process train in this folder until this one ends.
+
+        Raises:
+            UserError: another process does.
+        """
+        if getattr(rank_zero_only, "rank", 0):
+            return
+        self._lock = FileLock(self.path / LOCK)
+        # A process that was killed may take a moment to be gone.
+        if not self._lock.acquire(timeout=5):
+            raise UserError(
+                f"Another process is training in {self.path}.\n"
+                "Wait until it ends, or start a run of its own: leave --ckpt_path out."
+            )
+
+    def discard_if_empty(self) -> None:
+        """Take back the folder of a run that ended before it began."""
+        with suppress(OSError):  # it, or the one above, holds something
+            if [entry.name for entry in self.path.iterdir()] == [LOCK]:
+                (self.path / LOCK).unlink()
+            self.path.rmdir()
+            self.path.parent.rmdir()
+
     def publish(self) -> None:
         """Make ``latest/`` lead to this run: a folder of links, since TensorBoard would show a linked run twice."""
         latest = self.path.parent / "latest"
@@ -105,7 +148,7 @@ class RunFolder:
         """A path for ``name`` that no file has yet: ``results.json``, then ``results_1.json`` and so on."""
         path = self.path / name
         number = 0
-        while path.exists():
+        while os.path.lexists(path):  # a link that leads nowhere too
             number += 1
             path = self.path / f"{Path(name).stem}_{number}{Path(name).suffix}"
         return path

@@ -15,6 +15,7 @@ from transfusion_cli.tasks.connectors import connect
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
 from transfusion_cli.tasks.interruption import Interruption
+from transfusion_cli.tasks.rendezvous import check_main_address
 from transfusion_cli.tasks.spread import check_spread
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.sync_batch_norm import PhaseSyncBatchNorm
@@ -71,6 +72,7 @@ class Trainer(pl.Trainer):
         data = {"train_dataloaders": train_dataloaders, "val_dataloaders": val_dataloaders, "datamodule": datamodule}
         if not isinstance(model, TransferTask):
             return super().fit(model, **data, ckpt_path=ckpt_path, weights_only=weights_only)
+        self._meet()
         first = self._prepare(model, ckpt_path)
         check_spread(self, model)
         max_epochs = self.max_epochs
@@ -180,8 +182,15 @@ class Trainer(pl.Trainer):
         """Predict; ``ckpt_path`` may be a delta checkpoint."""
         return super().predict(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
 
+    def _meet(self) -> None:
+        """See that processes of several machines will find each other."""
+        environment = getattr(self.strategy, "cluster_environment", None)
+        if environment is not None and self.world_size > 1:
+            check_main_address(environment, self.global_rank)
+
     def _prepared(self, model: Any, ckpt_path: str | None) -> str | None:
         """Build the network for ``ckpt_path``; the path that is left for Lightning to load."""
+        self._meet()
         if not isinstance(model, TransferTask) or ckpt_path is None:
             return ckpt_path
         ckpt_path = self._resolve(ckpt_path)

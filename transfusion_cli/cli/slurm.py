@@ -1,0 +1,51 @@
+"""Jobs of the SLURM scheduler that start again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from transfusion_cli.reports.environment import slurm_job
+
+WARNINGS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+"""What a job is sent before its time is up (``--signal=USR1@90``), so that it may ask for more."""
+
+
+def requeue(number: signal.Signals) -> str | None:
+    """Ask the scheduler to start this job again, where it gave a warning.
+
+    Returns:
+        What came of it, in a few words; None where nothing was to be asked.
+    """
+    job = slurm_job()
+    if job is None or number not in WARNINGS:
+        return None
+    try:
+        answer = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"job {job} could not be requeued: {error}"
+    if answer.returncode:
+        return f"job {job} could not be requeued: {answer.stderr.strip() or answer.stdout.strip()}"
+    return f"job {job} is requeued and goes on from there"
+
+
+def begun_run(root: Path, name: str) -> Path | None:
+    """The run folder that this command made in an earlier life of its job, if it has one to go on from."""
+    job = slurm_job()
+    if job is None or int(os.environ.get("SLURM_RESTART_COUNT") or 0) == 0:
+        return None
+    runs = sorted((root / name).glob("version_*"), key=lambda run: run.stat().st_mtime, reverse=True)
+    return next((run for run in runs if (run / "checkpoints" / "last.ckpt").is_file() and _made_by(run, job)), None)
+
+
+def _made_by(run: Path, job: str) -> bool:
+    for path in run.glob("environment*.json"):
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if facts.get("slurm_job") == job and facts.get("command") == sys.argv[1:]:
+            return True
+    return False
