@@ -4,4 +4,5 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two test processes share two cores; must be set before torch is loaded
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["TRANSFUSION_TRUST"] = "support"  # configs name TinyDataModule, and their checkpoints after them
 os.environ.pop("TRANSFUSION_RUN_FOLDER", None)

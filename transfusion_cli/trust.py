@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonargparse import Namespace, set_parsing_settings
 from jsonargparse._common import parsing_settings  # to put back what was there before us
+from lightning.pytorch import callbacks, loggers, plugins, profilers, strategies
 
 from transfusion_cli.errors import UserError
 
@@ -25,6 +26,8 @@ OWN = (
 VARIABLE = "TRANSFUSION_TRUST"
 """Environment variable with modules to trust, separated by commas."""
 
+_REFUSED = re.compile(r"Importing '([\w.]+)' is not allowed")
+_CLASS_NAME = re.compile(r"\b[A-Z]\w+")
 _CLASS_PATH = re.compile(r"(?:[A-Za-z_]\w*\.)+[A-Z]\w*")
 
 
@@ -38,7 +41,11 @@ def packages_named(texts: Iterable[str]) -> set[str]:
 
     Not those of Python itself, where no class of a person's own can be.
     """
+    texts = list(texts)
     found = {path.partition(".")[0] for text in texts for path in _CLASS_PATH.findall(text)}
+    words = {word for text in texts for word in _CLASS_NAME.findall(text)}
+    if any(words & set(room.__all__) for room in (callbacks, loggers, plugins, profilers, strategies)):
+        found.add("lightning")  # its classes go by their short names
     return found - sys.stdlib_module_names
 
 
@@ -64,6 +71,17 @@ def imports_from(modules: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         parsing_settings.update(before)
+
+
+def refusal(message: str) -> str | None:
+    """What to say where jsonargparse refused an import; None where its message is another."""
+    found = _REFUSED.search(message)
+    if found is None or found[1].endswith((".yaml", ".yml")):  # a section's file that is not there
+        return None
+    return (
+        f"{found[1]} is named, which is neither of this program nor of torch.optim, and was not typed by you.\n"
+        f"It was not imported. If you trust that module: --trust {found[1].partition('.')[0]}"
+    )
 
 
 def check_classes(config: Any) -> None:

@@ -22,7 +22,9 @@ def home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         transfusion("fit --config bn.yaml --model.optimizer.lr 0.05")
-        transfusion("fit --config base.yaml --name still --model.optimizer.lr 0 --model.transfer HeadOnly")
+        transfusion(
+            "fit --config base.yaml --name still --model.optimizer.lr 0 --model.transfer HeadOnly --model.transfer.statistics frozen_all"
+        )
     return folder
 
 

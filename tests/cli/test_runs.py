@@ -48,7 +48,8 @@ def test_the_run_folder(home):
 @pytest.mark.parametrize("config", ["", f"--config {RUN}/config.yaml"])
 def test_saved_config_serves_every_verb(verb, config):
     cli = transfusion(f"{verb} {config} --ckpt_path {RUN}/checkpoints/best.ckpt")
-    assert cli.own.model.init_args.optimizer.init_args.lr == 0.05
+    # What training alone needs is not taken from the run, unless its config was asked for.
+    assert cli.own.model.init_args.optimizer.init_args.lr == (0.05 if config else 0.001)
     assert cli.own.name == "bn"
     assert cli.model.evaluation is not None
 
@@ -104,7 +105,7 @@ def test_checkpoint_then_config_then_flags(flags, lr, strategy, moved, home, mon
     if moved:  # away from its config.yaml, which would have named the data
         checkpoint = shutil.copy(checkpoint, home / "moved.ckpt")
         flags = flags if "--config" in flags else f"--data TinyDataModule {flags}"
-    cli = transfusion(f"test --ckpt_path {checkpoint} {flags}")
+    cli = transfusion(f"fit --ckpt_path {checkpoint} {flags}")
     model = cli.own.model.init_args
     assert model.optimizer.init_args.lr == lr
     assert model.transfer.class_path.endswith(strategy)

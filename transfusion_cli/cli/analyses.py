@@ -16,7 +16,7 @@ from transfusion_cli.analysis.robustness import TRAINED, stage_robustness
 from transfusion_cli.analysis.taps import POOLED
 from transfusion_cli.analysis.weights import movement, stage_of_tensors
 from transfusion_cli.cli.bench import Bench, Findings
-from transfusion_cli.cli.networks import Spec, before_training, load_task, model_section
+from transfusion_cli.cli.networks import Spec, before_training, load_task, saved_arguments
 from transfusion_cli.errors import UserError
 from transfusion_cli.reports import analysis_figures as figures
 
@@ -206,7 +206,7 @@ def robustness(bench: Bench) -> Findings:
         before = before_training(network.spec)
         assert network.spec.path is not None
         other = Spec("random", "random", seed=network.task.seed + 1 + options.seed)  # never the draw it started from
-        drawn = load_task(other, model_section(network.spec.path))
+        drawn = load_task(other, saved_arguments(network.spec.path))
         donors = {RE_INITIALISED: before, RE_RANDOMISED: drawn}
         shapes = {name: t.shape for name, t in network.task.network.state_dict().items()}
         fitting = {}

@@ -14,7 +14,7 @@ from transfusion_cli.cli.analyses import ANALYSES
 from transfusion_cli.cli.bench import Bench, Findings
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
 from transfusion_cli.cli.free_path import free_path
-from transfusion_cli.cli.networks import Network, Spec, config_beside, load_networks
+from transfusion_cli.cli.networks import Network, Spec, load_networks, run_config
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 
@@ -49,7 +49,7 @@ def run(verb: str, args: list[str]) -> Path:
         raise UserError(f"{alone[0]} compares two networks or more.\nAdd one, such as init:{args[0]}")
     quieten()
     specs = [Spec.parse(text) for text in args[:count]]
-    config = next((path for path in map(config_beside, specs) if path is not None), None)
+    config = next((path for path in map(run_config, specs) if path is not None), None)
     bench = Bench(networks(specs, config, rest), own, lambda: data_module(config, rest))
     bench.layers = {n.name: layers(n, own.layers) for n in bench.networks}
     folder = own.out or Path("analysis") / slug(network.name for network in bench.networks)

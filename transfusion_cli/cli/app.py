@@ -5,7 +5,6 @@ import os
 import random
 import shlex
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from transfusion_cli.tasks.interruption import Interruption
 from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.trainer import Trainer
+from transfusion_cli.trust import check_classes, foreign_packages
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,6 @@ class TransfusionCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         import_all()
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())  # a console script does not look for the user's own modules where it runs
         verb, *flags = args
         self.sources = Sources(list(flags))
         super().__init__(
@@ -96,7 +94,7 @@ class TransfusionCLI(LightningCLI):
             auto_configure_optimizers=False,
             parser_class=Parser,
             parser_kwargs={"prog": "transfusion"},
-            args=[verb, *with_checkpoint(flags)],
+            args=[verb, *with_checkpoint(verb, flags)],
         )
 
     # --- the keys -------------------------------------------------------------------------------------------
@@ -154,6 +152,7 @@ class TransfusionCLI(LightningCLI):
             if flag in LINKED:
                 raise UserError(f"{flag} cannot be set: it follows {LINKED[flag]}.")
         self.config = parser.parse_args(args)
+        check_classes(self.config)
         own = self.own
         if own.name is None:
             named = [path.stem for path in self.sources.configs]
@@ -163,7 +162,7 @@ class TransfusionCLI(LightningCLI):
             if begun is not None:
                 log.info("This job was requeued: it goes on in %s", begun)
                 last = RunFolder(begun).checkpoints / "last.ckpt"
-                self.config = parser.parse_args(["fit", *with_checkpoint(["--ckpt_path", str(last)])])
+                self.config = parser.parse_args(["fit", *with_checkpoint("fit", ["--ckpt_path", str(last)])])
 
     def _parse_ckpt_path(self) -> None:
         """Lightning lets the checkpoint's hyper-parameters win; ours came before the configs (``with_checkpoint``)."""
@@ -172,6 +171,11 @@ class TransfusionCLI(LightningCLI):
     def own(self) -> Namespace:
         """The parsed configuration of the verb."""
         return self.config[self.config.subcommand]
+
+    @property
+    def trust(self) -> str:
+        """What later commands on this run need, because it names modules of the user's own."""
+        return "".join(f" --trust {name}" for name in foreign_packages(self.own))
 
     def saved_config(self) -> str:
         """The whole resolved configuration as YAML, which any verb reads again."""
@@ -221,7 +225,9 @@ class TransfusionCLI(LightningCLI):
         number = (interruption and interruption.asked) or signal.SIGINT
         last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
         if last is not None and last.is_file() and self.trainer.is_global_zero:
-            print(f"\nStopped. Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}", flush=True)
+            print(
+                f"\nStopped. Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}{self.trust}", flush=True
+            )
             if told := slurm.requeue(number):
                 print(f"SLURM: {told}.", flush=True)
         raise SystemExit(128 + number)
@@ -244,7 +250,7 @@ class TransfusionCLI(LightningCLI):
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", verbose=False)
             table = recording.table(self.trainer)
         if self.trainer.is_global_zero:
-            print(f"\n{summary(self.folder, self.model.audit(), table)}")
+            print(f"\n{summary(self.folder, self.model.audit(), table, self.trust)}")
 
     def after_test(self) -> None:
         """Show the results with their intervals."""

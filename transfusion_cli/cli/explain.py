@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from transfusion_cli.cli.sources import Sources
 from transfusion_cli.suggest import did_you_mean
+from transfusion_cli.trust import refusal
 
 LONGEST = 300
 """Characters of one line."""
@@ -21,6 +22,8 @@ def explain(message: str, sources: Sources, classes: dict[str, set[str]], keys: 
         classes: the classes that can be named, each with the keys it takes.
         keys: the keys of the parser itself, with dots.
     """
+    if told := refusal(message):
+        return told
     inner = message.rpartition("Problem with given class_path")[2]
     value = message.rpartition('Parser key "')[2]
     if found := re.search(r"[Oo]ption '([^']+)'|unrecognized arguments: (\S+)", inner):

@@ -23,6 +23,9 @@ VERBS = {
 }
 """Verb to the module whose ``run(verb, args)`` answers it."""
 
+READS_CONFIGS = ("fit", "validate", "test", "predict", "check", "data", "analyze")
+"""Verbs whose configurations may have something imported."""
+
 HELP = """\
 usage: transfusion VERB [options]
 
@@ -49,6 +52,7 @@ keys met most (any key of the config is a flag, and flags win)
   --model.transfer NAME     the strategy; see transfusion list strategies
   --trainer.max_epochs N    how long
   --ckpt_path FILE          a checkpoint to go on from or to evaluate; without --config, its run's config is used
+  --trust MODULE            a module of your own that a checkpoint or its run may name
   --print_config            print the whole config and stop
 
 examples
@@ -80,6 +84,11 @@ def main(args: list[str] | None = None) -> Any:
                 print(HELP, end="")
             case "-V" | "--version" | "version":
                 print(f"transfusion {__version__}")
+            case _ if verb in READS_CONFIGS:
+                from transfusion_cli.cli.trusting import trusting
+
+                with trusting(rest) as rest:
+                    return import_module(VERBS[verb]).run(verb, rest)
             case _ if verb in VERBS:
                 return import_module(VERBS[verb]).run(verb, rest)
             case _:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-from safetensors import SafetensorError, safe_open
-
 from transfusion_cli.analysis.subject import Subject
-from transfusion_cli.cli.names import import_all
-from transfusion_cli.cli.parser import Parser
 from transfusion_cli.errors import UserError
 from transfusion_cli.reports.run_folder import RunFolder
-from transfusion_cli.tasks.base import TransferTask
-from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.classification import ClassificationTask
-from transfusion_cli.tasks.delta import is_delta, load_delta
+from transfusion_cli.tasks.restore import config_beside, make_task, restore, saved_arguments
 
 CHECKPOINTS = ("best.ckpt", "last.ckpt", "delta.safetensors")
 """What a run folder is asked for, in this order."""
@@ -128,7 +119,7 @@ def load_networks(specs: list[Spec], template: dict[str, Any] | None = None) -> 
         UserError: a checkpoint cannot be read, or ``random`` has no backbone to take.
     """
     first = next((spec.path for spec in specs if spec.path is not None), None)
-    section = model_section(first) if first is not None else template
+    section = saved_arguments(first) if first is not None else template
     if section is None:
         raise UserError("random: takes the backbone of another network.\nName a checkpoint too, or give --config.")
     names: list[str] = []
@@ -160,62 +151,20 @@ def load_task(spec: Spec, template: dict[str, Any]) -> ClassificationTask:
     """
     plain = "transfusion_cli.strategies.FullFineTuning"  # loads what is pretrained and changes no layer
     if spec.path is None:
-        task = _task({**template, "transfer": plain, "pretrained": False, "seed": spec.seed})
+        task = make_task({**template, "transfer": plain, "pretrained": False, "seed": spec.seed})
         task.build()
+    elif spec.kind == "run":
+        task = restore(spec.path)
     else:
-        section = model_section(spec.path)
-        task = _task({**section, "transfer": plain} if spec.kind == "pretrained" else section)
-        if spec.kind != "run":
-            task.build()
-        elif is_delta(spec.path):
-            load_delta(task, spec.path)
-        else:
-            checkpoint = read_checkpoint(spec.path)
-            task.on_load_checkpoint(checkpoint)
-            task.load_state_dict(checkpoint["state_dict"])
+        section = saved_arguments(spec.path)
+        task = make_task({**section, "transfer": plain} if spec.kind == "pretrained" else section)
+        task.build()
+    if not isinstance(task, ClassificationTask):
+        raise UserError(f"{spec.text} is no classification network.\nGive the checkpoint of one.")
     task.requires_grad_(False)
     return task.eval()
 
 
-def model_section(path: Path) -> dict[str, Any]:
-    """Every argument of the task that wrote a checkpoint, as plain data.
-
-    Raises:
-        UserError: the file cannot be read, or it is a delta checkpoint without the config of its run.
-    """
-    if not is_delta(path):
-        kept = dict(read_checkpoint(path)["hyper_parameters"])
-        return {name: value for name, value in kept.items() if name not in ("_instantiator", "_class_path")}
-    home = RunFolder.holding(path)
-    if home is None:
-        raise UserError(
-            f"{path} lies outside its run folder, whose config.yaml says how to rebuild the network.\n"
-            "Give the checkpoint in its place, or the run's best.ckpt."
-        )
-    config = yaml.safe_load(home.config.read_text(encoding="utf-8"))
-    try:
-        with safe_open(path, framework="pt") as file:
-            own = json.loads((file.metadata() or {})["task"])
-    except (SafetensorError, KeyError, OSError):
-        raise UserError(f"{path} is not a readable delta checkpoint.") from None
-    facts = {"target": own["target"], "class_names": own["class_names"], "image_size": own["input_size"][-1]}
-    return {**config["model"]["init_args"], **facts, "seed": config["seed_everything"]}
-
-
-def _task(section: dict[str, Any]) -> ClassificationTask:
-    import_all()
-    parser = Parser()
-    parser.add_subclass_arguments(TransferTask, "model")
-    given = {"model": {"class_path": "ClassificationTask", "init_args": section}}
-    task = parser.instantiate_classes(parser.parse_object(given)).model
-    assert isinstance(task, ClassificationTask)
-    return task
-
-
-def config_beside(spec: Spec) -> Path | None:
+def run_config(spec: Spec) -> Path | None:
     """``config.yaml`` of the run that a network comes from."""
-    home = None if spec.path is None else RunFolder.holding(spec.path)
-    if home is None and spec.path is not None:
-        beside = Path(os.path.realpath(spec.path)).parent / "config.yaml"
-        return beside if beside.is_file() else None
-    return None if home is None else home.config
+    return None if spec.path is None else config_beside(spec.path)

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import sys
 import warnings
+from typing import Any
 
 NOISE = (
     (r".*overridden `on_after_batch_transfer` in `LightningModule`.*", "normalisation belongs to the task, on purpose"),
@@ -19,11 +21,24 @@ NOISE = (
 """Warnings of Lightning's that would mislead here, each with the reason why it is no news."""
 
 
+class ToStderr(logging.StreamHandler):
+    """Writes to what stderr is at the moment, not to what it was when logging was set up."""
+
+    @property
+    def stream(self) -> Any:
+        """Stderr."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        """Stays as it is."""
+
+
 def quieten() -> None:
     """Let our own log lines through, from the first process alone, and hide what would mislead."""
     log = logging.getLogger("transfusion_cli")
     if not log.handlers:
-        handler = logging.StreamHandler()
+        handler = ToStderr()
         handler.setFormatter(logging.Formatter("%(message)s"))
         log.addHandler(handler)
     first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) == "0"

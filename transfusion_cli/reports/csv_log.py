@@ -40,7 +40,7 @@ class MetricsCSV(CSVLogger):
             self._experiment = _Writer(log_dir=str(self.folder))
         return cast(ExperimentWriter, self._experiment)
 
-    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:  # type: ignore[override]
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         """Add a row, unless it is there already."""
         if (step, frozenset(metrics)) not in self._kept:
             super().log_metrics(metrics, step)

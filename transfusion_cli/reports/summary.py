@@ -7,13 +7,14 @@ from pathlib import Path
 from transfusion_cli.reports.run_folder import RunFolder
 
 
-def summary(folder: RunFolder, audit: str, table: str) -> str:
+def summary(folder: RunFolder, audit: str, table: str, trust: str = "") -> str:
     """The closing words of a fit: results, what trained, where things lie, what to type next.
 
     Args:
         folder: the run folder.
         audit: what trained.
         table: metrics with intervals, or the empty string where no test was made.
+        trust: a flag that later commands need, with a space before it, or the empty string.
     """
     run, checkpoints = folder.path, folder.checkpoints
     # Typed from outside the environment (``.venv/bin/transfusion``), the next commands need the same way in.
@@ -25,8 +26,8 @@ def summary(folder: RunFolder, audit: str, table: str) -> str:
     parts.append(
         "Next\n"
         f"  curves   {here}tensorboard --logdir {run.parent}\n"
-        f"  test     {here}transfusion test --ckpt_path {checkpoints / 'best.ckpt'}\n"
-        f"  predict  {here}transfusion predict --ckpt_path {checkpoints / 'delta.safetensors'}\n"
-        f"  resume   {here}transfusion fit --ckpt_path {checkpoints / 'last.ckpt'} --trainer.max_epochs MORE"
+        f"  test     {here}transfusion test --ckpt_path {checkpoints / 'best.ckpt'}{trust}\n"
+        f"  predict  {here}transfusion predict --ckpt_path {checkpoints / 'delta.safetensors'}{trust}\n"
+        f"  resume   {here}transfusion fit --ckpt_path {checkpoints / 'last.ckpt'}{trust} --trainer.max_epochs MORE"
     )
     return "\n\n".join(parts)

@@ -1,7 +1,8 @@
 """The LightningModule that carries a transfer strategy through its phases."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import torch
@@ -168,6 +169,39 @@ class TransferTask(pl.LightningModule):
         network.pretrained_cfg = loaded.pretrained_cfg
         self.transfer.initialize(network, source, torch.Generator().manual_seed(self.seed))
         return network
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = "cpu",
+        hparams_file: None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = True,
+        trust: Iterable[str] = (),
+        **kwargs: Any,
+    ) -> Self:
+        """The task of a checkpoint, with its weights, in evaluation mode.
+
+        Lightning's own method would import and call whatever the checkpoint names. This one reads it as data:
+        strategies must be of this package, optimizer and schedule are not built at all.
+
+        Args:
+            checkpoint_path: a full checkpoint of this program, or a delta in its run folder.
+            map_location: device of the weights.
+            hparams_file: not used; the arguments are in the checkpoint.
+            strict: not used; the weights always have to fit.
+            weights_only: not used; pickled code is never read.
+            trust: modules of your own that the checkpoint may name.
+            kwargs: arguments in place of the saved ones.
+
+        Raises:
+            UserError: the file is no such checkpoint, or names what is not trusted.
+        """
+        from transfusion_cli.tasks.restore import restore
+
+        task = restore(checkpoint_path, trust, None if cls is TransferTask else cls, **kwargs)
+        return task.to(map_location or "cpu").eval()  # type: ignore[return-value]
 
     def audit(self) -> str:
         """A table of what trains, phase by phase."""
