@@ -59,10 +59,7 @@ def test_says_how_many_and_how_many_contradict_themselves(tmp_path, caplog, labe
     paths = write(tmp_path, {"a": b"1", "b": b"2", "c": b"1", "d": b"2", "e": b"2", "f": b"9"})
     with caplog.at_level(logging.INFO):
         duplicate_groups(tmp_path, paths, labels)
-    assert (
-        "3 images are exact copies of others and stay together: 2 groups, 1 with conflicting labels"
-        in caplog.text
-    )
+    assert "3 images are exact copies of others and stay together: 2 groups, 1 with conflicting labels" in caplog.text
 
 
 @settings(max_examples=25, deadline=None)

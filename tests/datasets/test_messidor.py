@@ -57,10 +57,7 @@ def test_copies_stay_together_whatever_their_grade(root, caplog):
         split = dict(zip(table.paths.tolist(), table.split.tolist(), strict=True))
         for copy, original in (("20051099_a_0400_PP", "20051010_40000"), ("20051099_b_0400_PP", "20051010_40001")):
             assert split[f"Base33/{copy}.tif"] == split[f"Base33/{original}_0100_PP.tif"]
-    assert (
-        "2 images are exact copies of others and stay together: 2 groups, 1 with conflicting labels"
-        in caplog.text
-    )
+    assert "2 images are exact copies of others and stay together: 2 groups, 1 with conflicting labels" in caplog.text
 
 
 def test_published_copies_stay_together_even_if_saved_anew(root, tmp_path):

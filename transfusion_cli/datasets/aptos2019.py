@@ -53,7 +53,8 @@ class APTOS2019DataModule(FundusDataModule):
         graded = locate(self.folder, "train_images", frame["id_code"].astype("str"), ".png")
         # Copies in the official test are of no matter: what has no label is not evaluated.
         ungraded = as_text(f"test_images/{name}" for name in image_files(self.folder / "test_images"))
-        groups = np.concatenate([graded[duplicate_groups(self.folder, graded, grades)], ungraded])
+        names = as_text(frame["id_code"].astype("str"))
+        groups = np.concatenate([names[duplicate_groups(self.folder, graded, grades)], ungraded])
         paths = np.concatenate([graded, ungraded])
         split = np.repeat(["train", "predict"], [len(graded), len(ungraded)])
         grades = np.concatenate([grades, np.full(len(ungraded), -1)])

@@ -82,7 +82,7 @@ class MessidorDataModule(FundusDataModule):
         paths, values, departments, told = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         names = as_text(image_key(path) for path in paths)
         self._correct(names, values)
-        groups = paths[duplicate_groups(self.folder, paths, values)]
+        groups = names[duplicate_groups(self.folder, paths, values)]
         for one, other in COPIES:
             same = np.isin(names, [one.lower(), other.lower()])
             if same.sum() > 1:
