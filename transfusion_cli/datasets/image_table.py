@@ -25,7 +25,9 @@ class ImageTableDataModule(MedicalDataModule):
     Group: patient, from a column or from the paths
 
     PNG, JPEG and TIFF with 8 or 16 bits, DICOM and whatever else Pillow reads. What the source does not say is drawn by
-    patient: the test split first, then the validation split, stratified by the rarest label of each patient.
+    patient: the test split first, then the validation split, stratified by the rarest label of each patient. Columns of
+    1, 0 and blank count there whether they are asked for or not, so that a choice of labels moves no patient. Where no
+    patients are known, images are drawn, and exact copies stay together.
 
     Args:
         table: CSV or Parquet file, by itself or relative to ``root``. Null reads the folders of ``root``:
