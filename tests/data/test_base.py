@@ -164,6 +164,53 @@ def test_named_samples_are_left_out(tmp_path, caplog):
         _ = TinyDataModule(exclude=str(tmp_path / "nothing.txt")).samples
 
 
+def test_what_is_left_out_does_not_change_the_order_of_subsets(tmp_path):
+    (tmp_path / "broken.txt").write_text("\n".join(f"s{row}" for row in range(0, 80, 3)))
+    plain = TinyDataModule(train=80, train_size=30).samples
+    other = TinyDataModule(train=80, train_size=30, exclude=str(tmp_path / "broken.txt")).samples
+    kept = {row for row in plain.rows("train").tolist() if row % 3}
+    assert kept < set(other.rows("train").tolist()) and len(other.rows("train")) == 30
+
+
+class ChoosyDataModule(TinyDataModule):
+    """Draws its splits; options may leave out samples and take another label than the source's."""
+
+    def __init__(self, unused=None, other=False, **kwargs):
+        super().__init__("multiclass", train=120, other=0, **kwargs)
+        self.unused, self.changed = unused, other
+
+    def load_samples(self):
+        table = super().load_samples()
+        table.source_labels, table.unused = table.strata, self.unused
+        table.targets = (table.targets + self.changed * np.arange(120)) % 3
+        self.hold_out_patients(table, 0.2, "test")
+        self.hold_out_patients(table, self.val_fraction, "val")
+        return table
+
+
+def test_draws_count_what_options_leave_out_and_go_by_what_the_source_says():
+    unused = np.arange(120) % 5 < 2
+    plain = ChoosyDataModule(train_fraction=0.5).samples
+    split = dict(zip(plain.ids.tolist(), plain.split.tolist(), strict=True))
+    changed = ChoosyDataModule(other=True, train_fraction=0.5).samples
+    assert (changed.targets != plain.targets).any() and (changed.split == plain.split).all()
+    fewer = ChoosyDataModule(unused, train_fraction=0.5)
+    assert len(fewer.samples) == 72 and len(fewer.all_rows) == 72
+    trained, before = set(fewer.samples.ids[fewer.samples.rows("train")]), set(plain.ids[plain.rows("train")])
+    before &= set(fewer.samples.ids)
+    assert trained <= before or before <= trained
+    held_out = np.isin(fewer.samples.split, ["val", "test"])
+    assert [split[name] for name in fewer.samples.ids[held_out].tolist()] == fewer.samples.split[held_out].tolist()
+
+
+def test_folds_are_dealt_by_patient():
+    data = TinyDataModule(train=80)
+    table = data.load_samples()
+    fold = data.deal_folds(table, 4)
+    assert all(len(set(fold[table.patients == name])) == 1 for name in set(table.patients))
+    assert np.bincount(fold).tolist() == [32] * 4
+
+
 class LeakyDataModule(TinyDataModule):
     """One patient in two splits."""
 

@@ -26,7 +26,7 @@ def test_copies_stay_together_whatever_their_grade(root, caplog):
         split = dict(zip(table.paths.tolist(), table.split.tolist(), strict=True))
         for copy, original in COPIES.items():
             assert split[where.format(copy)] == split[where.format(original)]
-    assert "in 2 groups, of which 1 have conflicting labels" in caplog.text
+    assert "2 groups, 1 with conflicting labels" in caplog.text
 
 
 def test_splits(root):

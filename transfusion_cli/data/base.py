@@ -12,6 +12,7 @@ from lightning import LightningDataModule
 from transfusion_cli.data import augmentation as augmentations
 from transfusion_cli.data.cache import open_cache
 from transfusion_cli.data.dataset import ImageDataset, Reader
+from transfusion_cli.data.duplicates import duplicate_groups
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
 from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.sampler import EvaluationSampler, TrainingSampler, check_world, equal_batches
@@ -19,10 +20,10 @@ from transfusion_cli.data.samples import SampleTable, Split
 from transfusion_cli.data.shuffle import BlockShuffle
 from transfusion_cli.data.splits import (
     check_disjoint,
+    folds,
     hold_out,
     hold_out_images,
     label_matrix,
-    nested_subset,
     split_hash,
 )
 from transfusion_cli.errors import UserError
@@ -143,8 +144,17 @@ class MedicalDataModule(LightningDataModule):
         """What lets patients cross splits on purpose, to repeat a published protocol; empty where nothing does."""
         return ""
 
+    @property
+    def folder(self) -> Path | None:
+        """Folder that the paths of the samples start from."""
+        return self.root
+
     def load_samples(self) -> SampleTable:
-        """Read the table of all samples with their splits (training subset not yet taken)."""
+        """Read the table of all samples with their splits (training subset not yet taken).
+
+        A draw goes by what the source says of a row. So where options choose labels, read them in another way or leave
+        rows out, ``source_labels`` and ``unused`` of the table tell what there is without them.
+        """
         raise NotImplementedError
 
     def make_reader(self, split: Split) -> Reader:
@@ -157,10 +167,11 @@ class MedicalDataModule(LightningDataModule):
     def samples(self) -> SampleTable:
         """All samples with targets, patients and splits; read on first use."""
         if self._samples is None:
-            table = self.load_samples()
+            whole = self.load_samples()
+            table = whole.used()
             self._all_rows = np.flatnonzero(table.split != "")
             self._leave_out(table)
-            self._take_subset(table)
+            self._take_subset(table, whole)
             if self.known_leak:
                 log.warning("%s. Its numbers are good for comparison with that paper alone.", self.known_leak)
             else:
@@ -195,14 +206,18 @@ class MedicalDataModule(LightningDataModule):
     def hold_out_patients(self, table: SampleTable, fraction: float, new_split: Split) -> None:
         """Move a share of the training patients of a table to another split."""
         rows = table.rows("train")
-        held_out = hold_out(table.groups[rows], table.targets[rows], fraction, self.split_seed)
+        held_out = hold_out(self._units(table)[rows], table.strata[rows], fraction, self.split_seed)
         table.split[rows[held_out]] = new_split
 
     def hold_out_number(self, table: SampleTable, images: int, new_split: Split) -> None:
         """Move training patients of a table to another split until they have so many images between them."""
         rows = table.rows("train")
-        held_out = hold_out_images(table.groups[rows], table.targets[rows], images, self.split_seed)
+        held_out = hold_out_images(self._units(table)[rows], table.strata[rows], images, self.split_seed)
         table.split[rows[held_out]] = new_split
+
+    def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
+        """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
+        return folds(self._units(table), table.strata, number, self.split_seed)
 
     # Lightning's hooks.
 
@@ -302,14 +317,27 @@ class MedicalDataModule(LightningDataModule):
         table.split[out] = ""
         log.info("exclude: %d of %d samples are left out (%d names in the file)", out.sum(), len(out), len(names))
 
-    def _take_subset(self, table: SampleTable) -> None:
+    def _take_subset(self, table: SampleTable, whole: SampleTable) -> None:
+        """Keep some training samples: the first in an order of all that there are, those left out included."""
         rows = table.rows("train")
         size = self.train_size if self.train_size is not None else round(self.train_fraction * len(rows))
         if self.train_size is not None and size > len(rows):
             raise UserError(f"train_size {size} is more than the {len(rows)} samples of the training split")
         if size < len(rows):
-            chosen = nested_subset(table.groups[rows], table.targets[rows], max(1, size), self.seed)
-            table.split[rows[~chosen]] = ""
+            ids = whole.training_order(self.seed)
+            table.train_on(ids[np.isin(ids, table.ids[rows])][: max(1, size)])
+
+    def _units(self, table: SampleTable) -> np.ndarray:
+        """Name of what must not part, of each sample: the patient, or where none is known the image and its copies."""
+        if table.patients is not None:
+            return table.patients
+        if table.copies is None:
+            table.copies = table.ids.copy()
+            if table.paths is not None and self.folder is not None:
+                rows = table.rows("train")
+                first = duplicate_groups(self.folder, table.paths[rows], table.targets[rows])
+                table.copies[rows] = table.ids[rows][first]
+        return table.copies
 
     def _check_classes(self, table: SampleTable) -> None:
         """Every class must occur in training; a label may be missing from a small subset, with a warning."""

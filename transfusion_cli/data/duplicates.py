@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
+import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,12 +15,18 @@ import numpy as np
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 12
 """Bytes from the middle of a file that tell most files of the same size apart, as uncompressed images are."""
+
+_BATCH = 256
+"""Files that a thread looks at in one go."""
+
+PATIENCE = 5.0
+"""Seconds after which the user is told what is taking so long."""
 
 
 def duplicate_groups(folder: Path, paths: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """Name for each file the first one, in the order given, that holds the same bytes: string array (N,).
+    """Number for each file the row of the first one, by its path, that holds the same bytes: int64 (N,).
 
     Only files of the same size are opened, and only those read whole whose middles agree. A file that cannot be read
     stands for itself.
@@ -27,37 +36,38 @@ def duplicate_groups(folder: Path, paths: np.ndarray, labels: np.ndarray | None 
         paths: Path of each file (N,).
         labels: Label of each file, (N,) or (N, L), to count the groups that contradict themselves.
     """
-    groups = np.zeros(len(paths), dtype=np.int64)
+    order = np.argsort(paths, kind="stable")
+    groups = _group([os.path.join(folder, path) for path in paths[order].tolist()])
+    first = np.empty(len(paths), dtype=np.int64)
+    first[order] = order[groups]
+    _report(first, labels)
+    return first
+
+
+def _group(files: list[str]) -> np.ndarray:
+    """Number of the first file, in the order given, that holds the same bytes, for each."""
+    groups = np.zeros(len(files), dtype=np.int64)
+    start, told = time.monotonic(), False
     with ThreadPoolExecutor() as pool:
         for describe in (_size, _middle, _content):
-            again = np.flatnonzero(np.bincount(groups, minlength=len(paths))[groups] > 1)
-            described = pool.map(_guarded(describe), (folder / paths[row] for row in again))
+            again = np.flatnonzero(np.bincount(groups, minlength=len(files))[groups] > 1).tolist()
+            batches = [again[first : first + _BATCH] for first in range(0, len(again), _BATCH)]
+            described = pool.map(lambda rows, describe=describe: [describe(files[row]) for row in rows], batches)
             numbers: dict[tuple[int, object], int] = {}
-            for row, fact in zip(again, described, strict=True):
-                # A group is numbered by its first row, so numbers of different groups never meet.
-                key = int(groups[row]), ("unreadable", row) if fact is None else fact
-                groups[row] = numbers.setdefault(key, int(row))
-    _report(groups, labels)
-    return paths[groups]
+            for rows, facts in zip(batches, described, strict=True):
+                for row, fact in zip(rows, facts, strict=True):
+                    # A group is numbered by its first row, so numbers of different groups never meet.
+                    key = int(groups[row]), ("unreadable", row) if fact is None else fact
+                    groups[row] = numbers.setdefault(key, row)
+                if not told and time.monotonic() - start > PATIENCE:
+                    log.info("looking for copies among %d images, since no patients are known", len(files))
+                    told = True
+    return groups
 
 
-def _size(path: Path) -> object:
-    return path.stat().st_size
-
-
-def _middle(path: Path) -> object:
-    with path.open("rb") as file:
-        file.seek(max(0, (path.stat().st_size - _BLOCK) // 2))
-        return hashlib.blake2b(file.read(_BLOCK)).digest()
-
-
-def _content(path: Path) -> object:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").digest()
-
-
-def _guarded(describe: Callable[[Path], object]) -> Callable[[Path], object]:
-    def answer(path: Path) -> object:
+def _unless_unreadable(describe: Callable[[str], object]) -> Callable[[str], object]:
+    @functools.wraps(describe)
+    def answer(path: str) -> object:
         try:
             return describe(path)
         except OSError:
@@ -66,8 +76,26 @@ def _guarded(describe: Callable[[Path], object]) -> Callable[[Path], object]:
     return answer
 
 
-def _report(groups: np.ndarray, labels: np.ndarray | None) -> None:
-    names, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+@_unless_unreadable
+def _size(path: str) -> object:
+    return os.stat(path).st_size
+
+
+@_unless_unreadable
+def _middle(path: str) -> object:
+    with open(path, "rb", buffering=0) as file:
+        file.seek(max(0, (os.fstat(file.fileno()).st_size - _BLOCK) // 2))
+        return hashlib.blake2b(file.read(_BLOCK)).digest()
+
+
+@_unless_unreadable
+def _content(path: str) -> object:
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "blake2b").digest()
+
+
+def _report(first: np.ndarray, labels: np.ndarray | None) -> None:
+    names, codes, counts = np.unique(first, return_inverse=True, return_counts=True)
     several = int((counts > 1).sum())
     if not several:
         return
@@ -76,8 +104,8 @@ def _report(groups: np.ndarray, labels: np.ndarray | None) -> None:
         pairs = np.unique(np.column_stack([codes, np.nan_to_num(labels, nan=-1)]), axis=0)
         contradictory = int((np.bincount(pairs[:, 0].astype(np.int64), minlength=len(names)) > 1).sum())
     log.info(
-        "%d images are exact copies of others, in %d groups, of which %d have conflicting labels",
-        len(groups) - len(names),
+        "%d images are exact copies of others and stay together: %d groups, %d with conflicting labels",
+        len(first) - len(names),
         several,
         contradictory,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
+
+YES_NO = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0, "": np.nan}
+"""What stands in a column that is a label of its own, in small letters."""
 
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -38,6 +41,7 @@ class ImageIndex:
         labels: Label texts by column; the empty string where blank.
         split: ``train``, ``val``, ``test`` or empty (N,), or None where the source tells none.
         patients: Patient of each image (N,), or None.
+        flags: Where each column of ``YES_NO`` says yes, bool (N,), whether it is one of the labels or not, by name.
     """
 
     source: Path
@@ -45,6 +49,7 @@ class ImageIndex:
     labels: dict[str, np.ndarray]
     split: np.ndarray | None = None
     patients: np.ndarray | None = None
+    flags: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def index_folder(root: Path) -> ImageIndex:
@@ -90,6 +95,7 @@ def index_table(
     refuse(frame[image].isna().to_numpy(), frame[image], image, path, "the path of an image in every row")
     refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, "each image once")
     index = ImageIndex(path, _texts(frame[image]), {name: _texts(frame[name]) for name in labels})
+    index.flags = _flags(frame.drop(columns=[name for name in (image, split, patient) if name]))
     if split is not None:
         given = _texts(frame[split])
         names = as_text(SPLIT_NAMES.get(str(name).lower(), "?") if name else "" for name in given)
@@ -110,6 +116,24 @@ def _texts(column: pd.Series) -> np.ndarray:
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")
     return as_text(column.astype("string").fillna("").str.strip().to_numpy(dtype=object))
+
+
+def _flags(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for name in sorted(frame.columns, key=str):
+        if _yes(frame[name].iloc[:1000]) is not None:  # the first rows tell most columns of other things
+            yes = _yes(frame[name])
+            found |= {} if yes is None else {str(name): yes}
+    return found
+
+
+def _yes(column: pd.Series) -> np.ndarray | None:
+    """Where a column of ``YES_NO`` says yes, bool (N,); None for any other column."""
+    import pandas as pd
+
+    which, distinct = pd.factorize(_texts(column).astype(object))
+    values = [YES_NO.get(str(text).lower()) for text in distinct]
+    return None if None in values else np.array([value == 1 for value in values], dtype=bool)[which]
 
 
 def patients_from_paths(index: ImageIndex, pattern: str) -> np.ndarray:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transfusion_cli.data.image_index import ImageIndex
+from transfusion_cli.data.image_index import YES_NO, ImageIndex
 from transfusion_cli.data.tables import refuse
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
-
-_YES_NO = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0, "": np.nan}
 
 
 @dataclass
@@ -68,7 +66,7 @@ def _several_columns(index: ImageIndex, kind: Target | None) -> EncodedLabels:
     columns = []
     for name, texts in index.labels.items():
         distinct, which = _distinct(texts)
-        values = np.array([_YES_NO.get(text.lower(), np.inf) for text in distinct], dtype=np.float32)[which]
+        values = np.array([YES_NO.get(text.lower(), np.inf) for text in distinct], dtype=np.float32)[which]
         refuse(np.isinf(values), texts, name, index.source, "1, 0 and blank (unknown)")
         columns.append(values)
     return EncodedLabels("multilabel", list(index.labels), np.stack(columns, axis=1))
@@ -78,7 +76,7 @@ def _lists(
     index: ImageIndex, column: str, texts: np.ndarray, classes: list[str] | None, separator: str
 ) -> EncodedLabels:
     distinct, which = _distinct(texts)
-    lists = [[part for part in map(str.strip, text.split(separator)) if part] for text in distinct]
+    lists = [_parts(text, separator) for text in distinct]
     names = classes or _sorted({part for parts in lists for part in parts})
     if not names:
         raise UserError(f"column {column!r} holds no labels\nin {index.source}")
@@ -89,6 +87,29 @@ def _lists(
     for row, parts in enumerate(lists):
         targets[row, [codes[part] for part in parts]] = 1
     return EncodedLabels("multilabel", names, targets[which])
+
+
+def label_strata(index: ImageIndex, separator: str) -> np.ndarray:
+    """What draws are stratified by, bool (N, K), whichever labels are asked for and however they are encoded.
+
+    Columns of ones, zeros and blanks are labels of the source, chosen or not. A column of texts is told apart by the
+    labels that occur in it.
+
+    Args:
+        index: What the source says.
+        separator: Between the labels of one image.
+    """
+    if index.labels.keys() <= index.flags.keys():
+        return np.stack(list(index.flags.values()), axis=1)
+    distinct, which = _distinct(next(iter(index.labels.values())))
+    lists = [_parts(text, separator) for text in distinct]
+    names = sorted({part for parts in lists for part in parts})
+    has = [[name in parts for name in names] for parts in lists]
+    return np.array(has, dtype=bool).reshape(len(lists), len(names))[which]
+
+
+def _parts(text: str, separator: str) -> list[str]:
+    return [part for part in map(str.strip, text.split(separator)) if part]
 
 
 def _distinct(texts: np.ndarray) -> tuple[list[str], np.ndarray]:

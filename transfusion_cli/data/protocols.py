@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.data.splits import draw_numbers
 from transfusion_cli.errors import UserError
 
 
@@ -21,6 +22,12 @@ def check_literal(protocol: str, literal: bool) -> None:
         )
 
 
+def in_random_order(table: SampleTable, split: Split, seed: int) -> np.ndarray:
+    """Rows of a split, image by image in an order that their ids and the seed decide."""
+    rows = table.rows(split)
+    return rows[np.argsort(draw_numbers(table.ids[rows], seed), kind="stable")]
+
+
 def deal_images(table: SampleTable, shares: dict[Split, float], seed: int) -> None:
     """Split the rows of ``train`` image by image, whatever patients they belong to: the leak of image-level splits.
 
@@ -29,7 +36,7 @@ def deal_images(table: SampleTable, shares: dict[Split, float], seed: int) -> No
         shares: Share of the images for each split that gets some; the rest stays.
         seed: Of the draw.
     """
-    rows = np.random.default_rng(seed).permutation(table.rows("train"))
+    rows = in_random_order(table, "train", seed)
     start = 0
     for split, share in shares.items():
         end = start + round(share * len(rows))
@@ -39,23 +46,12 @@ def deal_images(table: SampleTable, shares: dict[Split, float], seed: int) -> No
 
 def thin_out(table: SampleTable, split: Split, size: int, seed: int) -> None:
     """Keep ``size`` images of a split, drawn at random; the rest go in no split."""
-    rows = np.random.default_rng(seed).permutation(table.rows(split))
-    table.split[rows[size:]] = ""
+    table.split[in_random_order(table, split, seed)[size:]] = ""
 
 
 def repeat(table: SampleTable, rows: np.ndarray, split: Split) -> SampleTable:
     """Add copies of rows to another split, under ids of their own: the leak of a validation set drawn from training."""
-
-    def add(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else np.concatenate([values, values[rows]])
-
-    copies = np.char.add(table.ids[rows], f"#{split}")
-    return SampleTable(
-        ids=np.concatenate([table.ids, copies]),
-        targets=np.concatenate([table.targets, table.targets[rows]]),
-        split=np.concatenate([table.split, np.full(len(rows), split)]),
-        patients=add(table.patients),
-        paths=add(table.paths),
-        domains=add(table.domains),
-        exams=add(table.exams),
-    )
+    copied = table.take(np.concatenate([np.arange(len(table)), rows]))
+    copied.ids = np.concatenate([table.ids, np.char.add(table.ids[rows], f"#{split}")])
+    copied.split[len(table) :] = split
+    return copied

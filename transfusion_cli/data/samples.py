@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from transfusion_cli.data.splits import label_matrix, nested_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +40,11 @@ class SampleTable:
         domains: Where each sample comes from (N,), a hospital, a camera, a magnification; results are also given for
             each domain.
         exams: Examination of each sample (N,); results are also given for the mean probability of its images.
+        source_labels: Every label that the source gives each sample, bool (N, K), whichever are asked for and whatever
+            becomes of uncertain ones: what draws are stratified by. None where the targets are just that.
+        unused: Rows that options leave out, bool (N,): views, magnifications, uncertain labels. They count in every
+            draw, so that no option changes who is drawn, and are gone after the last. None for none.
+        copies: Name that images of equal content share (N,); found when a split is drawn and no patients are known.
     """
 
     ids: np.ndarray
@@ -47,6 +54,9 @@ class SampleTable:
     paths: np.ndarray | None = None
     domains: np.ndarray | None = None
     exams: np.ndarray | None = None
+    source_labels: np.ndarray | None = None
+    unused: np.ndarray | None = None
+    copies: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.split = np.asarray(self.split, dtype="<U7")
@@ -64,6 +74,31 @@ class SampleTable:
         if self.patients is None:
             return np.arange(len(self))
         return np.unique(self.patients, return_inverse=True)[1]
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What draws are stratified by: the labels of the source, bool (N, K)."""
+        return label_matrix(self.targets) if self.source_labels is None else self.source_labels
+
+    def take(self, rows: np.ndarray) -> SampleTable:
+        """A table of some rows, given by number or as a mask."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: values[rows] for name, values in columns.items() if values is not None})
+
+    def used(self) -> SampleTable:
+        """The table without the rows that options leave out."""
+        return self if self.unused is None else self.take(~self.unused)
+
+    def training_order(self, seed: int) -> np.ndarray:
+        """Ids of the training samples in the order in which subsets take them, patient after patient, string array."""
+        rows = self.rows("train")
+        units = self.ids if self.patients is None else self.patients
+        return self.ids[rows][nested_order(units[rows], self.strata[rows], self.ids[rows], seed)]
+
+    def train_on(self, ids: np.ndarray) -> None:
+        """Take all other samples out of the training split."""
+        rows = self.rows("train")
+        self.split[rows[~np.isin(self.ids[rows], ids)]] = ""
 
     def frame(self) -> pd.DataFrame:
         """Columns id, patient, split and, where known, domain and exam; one row per sample that belongs to a split."""

@@ -1,4 +1,8 @@
-"""Splits by patient: held-out sets, nested subsets, the disjointness check and the hash."""
+"""Splits by patient: held-out sets, folds, nested subsets, the disjointness check and the hash.
+
+Draws go by who the samples are: by the names of their patients and what the source says of them. The order of the rows
+makes no difference, and one row more or less moves few others.
+"""
 
 from __future__ import annotations
 
@@ -16,90 +20,106 @@ def label_matrix(targets: np.ndarray) -> np.ndarray:
     return targets[:, None] == np.arange(targets.max(initial=0) + 1)
 
 
-def _patient_rank(groups: np.ndarray, targets: np.ndarray, seed: int, rare_first: bool = False) -> np.ndarray:
+def draw_numbers(names: np.ndarray, seed: int) -> np.ndarray:
+    """A random number for each name, uint64 (N,): a function of seed and name alone, whatever other names there are."""
+    key = str(seed).encode()
+    texts = names.astype(np.str_, copy=False).tolist()
+    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest() for text in texts)
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+
+def _patient_rank(units: np.ndarray, strata: np.ndarray, seed: int, rare_first: bool = False) -> np.ndarray:
     """Place of each sample's patient in one random order whose every stretch has about the same mix of labels.
 
-    A patient's stratum is the rarest label found in any of their images. Within a stratum patients come in
-    random order; strata are then merged by relative place. With ``rare_first`` the first patient of every stratum,
-    the only one of a rare label included, stands at the front; else strata are centred, so that front and end alike
-    get their share of a label with few patients, and the only one stands in the middle.
+    A patient's stratum is the rarest label found in any of their images. Within a stratum patients come in the order of
+    their numbers from ``draw_numbers``, so that one more or one less moves the others by a place at most; strata are
+    then merged by relative place. With ``rare_first`` the first patient of every stratum, the only one of a rare label
+    included, stands at the front; else strata are centred, so that front and end alike get their share of a label with
+    few patients, and the only one stands in the middle.
     """
-    names, codes = np.unique(groups, return_inverse=True)
-    labels = label_matrix(targets)
-    has = np.zeros((len(names), labels.shape[1] + 1), dtype=bool)
-    np.logical_or.at(has, codes, np.pad(labels, ((0, 0), (0, 1)), constant_values=True))
+    names, codes = np.unique(units, return_inverse=True)
+    has = np.zeros((len(names), strata.shape[1] + 1), dtype=bool)
+    has[:, -1] = True  # those without a label are a stratum, too
+    for label in range(strata.shape[1]):
+        has[codes[strata[:, label]], label] = True
     stratum = np.where(has, has.sum(0), len(names) + 1).argmin(axis=1)
 
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    by_stratum = shuffled[np.argsort(stratum[shuffled], kind="stable")]
+    numbers = draw_numbers(names, seed)
+    by_stratum = np.lexsort((numbers, stratum))
     sizes = np.bincount(stratum)
     start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     place = np.empty(len(names))
     offset = 0 if rare_first else 0.5
     place[by_stratum] = (np.arange(len(names)) - start[stratum[by_stratum]] + offset) / sizes[stratum[by_stratum]]
-    order = shuffled[np.argsort(place[shuffled], kind="stable")]
     rank = np.empty(len(names), dtype=np.int64)
-    rank[order] = np.arange(len(names))
+    rank[np.lexsort((numbers, place))] = np.arange(len(names))
     return rank[codes]
 
 
-def hold_out(groups: np.ndarray, targets: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def hold_out(units: np.ndarray, strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Choose patients to hold out: bool (N,), the same for the same patients, labels and seed.
 
     Args:
-        groups: Patient code of each sample (N,).
-        targets: Targets of each sample, for stratification by the rarest label of each patient.
+        units: Name of each sample's patient, or of what else must not part (N,).
+        strata: Labels of each sample, bool (N, K), for stratification by the rarest label of each patient.
         fraction: Share of the patients, at least one of them.
         seed: Of the draw.
     """
-    if not len(groups):
+    if not len(units):
         return np.zeros(0, dtype=bool)
-    rank = _patient_rank(groups, targets, seed)
+    rank = _patient_rank(units, strata, seed)
     patients = rank.max() + 1
     return rank >= patients - max(1, round(fraction * patients))
 
 
-def hold_out_images(groups: np.ndarray, targets: np.ndarray, size: int, seed: int) -> np.ndarray:
+def hold_out_images(units: np.ndarray, strata: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Choose whole patients until they have ``size`` images between them: bool (N,), a few more than asked at most.
 
     Args:
-        groups: Patient code of each sample (N,).
-        targets: Targets of each sample, for stratification.
+        units: Name of each sample's patient, or of what else must not part (N,).
+        strata: Labels of each sample, bool (N, K), for stratification.
         size: Images to hold out.
         seed: Of the draw.
     """
-    if size <= 0 or not len(groups):
-        return np.zeros(len(groups), dtype=bool)
-    rank = _patient_rank(groups, targets, seed)
+    if size <= 0 or not len(units):
+        return np.zeros(len(units), dtype=bool)
+    rank = _patient_rank(units, strata, seed)
     images = np.cumsum(np.bincount(rank)[::-1])
     patients = int(np.searchsorted(images, size)) + 1
     return rank > rank.max() - patients
 
 
-def folds(groups: np.ndarray, targets: np.ndarray, number: int, seed: int) -> np.ndarray:
+def folds(units: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.ndarray:
     """Deal patients out to folds with about the same mix of labels: int64 (N,), 0 to ``number`` - 1.
 
     Args:
-        groups: Patient code of each sample (N,).
-        targets: Targets of each sample, for stratification.
+        units: Name of each sample's patient, or of what else must not part (N,).
+        strata: Labels of each sample, bool (N, K), for stratification.
         number: Folds.
         seed: Of the draw.
 
     Raises:
         UserError: Fewer patients than folds.
     """
-    patients = len(np.unique(groups))
+    patients = len(np.unique(units))
     if patients < number:
         raise UserError(f"{number} folds need as many patients, there are {patients}\nTry --data.folds {patients}")
-    return _patient_rank(groups, targets, seed) % number
+    # Stretches of the order, not every so-manieth: one more patient moves others at the borders of folds alone.
+    return _patient_rank(units, strata, seed) * number // patients
 
 
-def nested_subset(groups: np.ndarray, targets: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Choose ``size`` samples, patient after patient: bool (N,). A smaller subset lies within every larger one."""
-    order = np.argsort(_patient_rank(groups, targets, seed, rare_first=True), kind="stable")
-    chosen = np.zeros(len(groups), dtype=bool)
-    chosen[order[:size]] = True
-    return chosen
+def nested_order(units: np.ndarray, strata: np.ndarray, ids: np.ndarray, seed: int) -> np.ndarray:
+    """Rows in the order in which subsets take them, patient after patient: int64 (N,).
+
+    A smaller subset so lies within every larger one.
+
+    Args:
+        units: Name of each sample's patient, or of what else must not part (N,).
+        strata: Labels of each sample, bool (N, K), for stratification.
+        ids: Id of each sample (N,), by which the images of a patient come.
+        seed: Of the draw.
+    """
+    return np.lexsort((ids, _patient_rank(units, strata, seed, rare_first=True)))
 
 
 def check_disjoint(patients: np.ndarray | None, split: np.ndarray) -> None:

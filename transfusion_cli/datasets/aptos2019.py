@@ -6,6 +6,7 @@ from transfusion_cli.data.duplicates import duplicate_groups
 from transfusion_cli.data.fundus import FundusDataModule
 from transfusion_cli.data.locate import locate
 from transfusion_cli.data.samples import SampleTable, as_text
+from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.data.tables import read_table, require_columns
 from transfusion_cli.data.tree import image_files
 
@@ -52,11 +53,12 @@ class APTOS2019DataModule(FundusDataModule):
         graded = locate(self.folder, "train_images", frame["id_code"].astype("str"), ".png")
         # Copies in the official test are of no matter: what has no label is not evaluated.
         ungraded = as_text(f"test_images/{name}" for name in image_files(self.folder / "test_images"))
-        groups = np.concatenate([duplicate_groups(self.folder, graded, grades), ungraded])
+        names = as_text(frame["id_code"].astype("str"))
+        groups = np.concatenate([names[duplicate_groups(self.folder, graded, grades)], ungraded])
         paths = np.concatenate([graded, ungraded])
         split = np.repeat(["train", "predict"], [len(graded), len(ungraded)])
         grades = np.concatenate([grades, np.full(len(ungraded), -1)])
-        table = SampleTable(paths, self.encode(grades), split, groups, paths)
+        table = SampleTable(paths, self.encode(grades), split, groups, paths, source_labels=label_matrix(grades))
         self.hold_out_patients(table, self.test_fraction, "test")
         self.hold_out_patients(table, self.val_fraction, "val")
         return table

@@ -9,7 +9,7 @@ import numpy as np
 
 from transfusion_cli.data.files import ImageFilesDataModule
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.splits import folds as deal_folds
+from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
@@ -137,21 +137,22 @@ class BreaKHisDataModule(ImageFilesDataModule):
         tumours, patients, magnifications = self._read_names(paths)
         published = self.fold is not None and self.folds == "official"
         split = self._official_split(paths) if published else np.full(len(paths), "train")
-        kept = np.ones(len(paths), dtype=bool)
+        unused = np.zeros(len(paths), dtype=bool)
         if self.magnification:
-            kept &= magnifications == f"{self.magnification}X"
+            unused |= magnifications != f"{self.magnification}X"
         if self.drop_ambiguous:
-            kept &= np.char.find(paths, f"_{AMBIGUOUS}-") < 0
-        codes = np.array([list(SUBTYPES).index(code) for code in tumours[kept]], dtype=np.int64)
+            unused |= np.char.find(paths, f"_{AMBIGUOUS}-") >= 0
+        codes = np.array([list(SUBTYPES).index(code) for code in tumours], dtype=np.int64)
         targets = codes if self.subtypes else (codes >= 4).astype(np.float32)[:, None]
-        domains = None if self.magnification else magnifications[kept]
-        table = SampleTable(paths[kept], targets, split[kept], patients[kept], paths[kept], domains)
+        domains = None if self.magnification else magnifications
+        told = label_matrix(codes)
+        table = SampleTable(paths, targets, split, patients, paths, domains, source_labels=told, unused=unused)
         if published:
             _take_out_of_training(table)
         elif self.fold is None:
             self.hold_out_patients(table, self.test_fraction, "test")
         else:
-            table.split[deal_folds(table.groups, targets, int(self.folds), self.split_seed) == self.fold - 1] = "test"
+            table.split[self.deal_folds(table, int(self.folds)) == self.fold - 1] = "test"
         self.hold_out_patients(table, self.val_fraction, "val")
         return table
 
@@ -203,10 +204,11 @@ class BreaKHisDataModule(ImageFilesDataModule):
 
 def _take_out_of_training(table: SampleTable) -> None:
     """Leave the training images of patients of the test split out."""
-    assert table.patients is not None
+    assert table.patients is not None and table.unused is not None
     tested = np.unique(table.patients[table.split == "test"])
     crossing = (table.split == "train") & np.isin(table.patients, tested)
     table.split[crossing] = ""
+    crossing &= ~table.unused
     if crossing.any():
         names = ", ".join(np.unique(table.patients[crossing]))
         log.info("%d training images left out: their patients are in the test, too (%s)", crossing.sum(), names)

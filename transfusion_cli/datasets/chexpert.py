@@ -11,10 +11,9 @@ from transfusion_cli.data.labels import BlankPolicy, UncertainPolicy, apply_poli
 from transfusion_cli.data.listed import report_missing
 from transfusion_cli.data.protocols import check_literal
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.data.splits import nested_subset
 from transfusion_cli.data.tables import read_table, refuse, require_columns
 from transfusion_cli.datasets.chexpert_files import BATCHES, find_table, image_paths
-from transfusion_cli.datasets.chexpert_labels import FIVE, FOURTEEN, MIXED, TABLES, label_name, label_values
+from transfusion_cli.datasets.chexpert_labels import FIVE, FOURTEEN, MIXED, TABLES, label_name, label_values, positives
 from transfusion_cli.datasets.chexpert_protocols import TRANSFUSION_IMAGES, partial_transfusion, settle
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
@@ -41,7 +40,8 @@ class CheXpertDataModule(ImageFilesDataModule):
     Training and validation patients come from ``train.csv``, labelled from the reports; ``valid.csv``, labelled by
     radiologists, is the test split. With the true test set (``test_set: chexlocalize``), ``valid.csv`` is the
     validation split and all of ``train.csv`` trains. Uncertain labels follow the policy in training; in validation and
-    test they are unknown. ``test[exams]/auroc`` is that of the mean probability over the images of each study.
+    test they are unknown. ``test[exams]/auroc`` is that of the mean probability over the images of each study. No
+    choice of labels, views or policies changes which patients validate: they are drawn by what the table says of all.
 
     The protocols decide labels, views, projection, uncertain, blank, labeler and test_set; to set one of these
     otherwise is an error. ``partial_transfusion`` (Kanavati & Tsuneki 2021): frontal images of train.csv alone, without
@@ -136,19 +136,17 @@ class CheXpertDataModule(ImageFilesDataModule):
     def load_samples(self) -> SampleTable:
         """Read the tables, choose views, apply the label policies, and split train.csv by patient."""
         parts = [self._read(path, split) for split, path in self._tables().items()]
-        ids, paths, patients, exams, targets, uncertain, split = (
+        ids, paths, patients, exams, targets, uncertain, positive, unused, split = (
             np.concatenate(columns) for columns in zip(*parts, strict=True)
         )
-        table = SampleTable(ids, targets, split, patients, paths, exams=exams)
+        table = SampleTable(ids, targets, split, patients, paths, exams=exams, source_labels=positive, unused=unused)
         match self.protocol:
             case "partial_transfusion":
-                return partial_transfusion(table, self.literal, self.split_seed)
+                return partial_transfusion(table.used(), self.literal, self.split_seed)
             case "transfusion":
                 images = len(table.rows("train"))
                 self.hold_out_number(table, min(TRANSFUSION_IMAGES, images // 2), "test")
-                rows = table.rows("train")
-                kept = nested_subset(table.groups[rows], table.targets[rows], TRANSFUSION_IMAGES, self.split_seed)
-                table.split[rows[~kept]] = ""
+                table.train_on(table.training_order(self.split_seed)[:TRANSFUSION_IMAGES])
             case _:
                 if not len(table.rows("val")):
                     self.hold_out_patients(table, self.val_fraction, "val")
@@ -182,7 +180,7 @@ class CheXpertDataModule(ImageFilesDataModule):
         return {"train": train, "val": valid, "test": test}
 
     def _read(self, path: Path, split: Split) -> tuple[np.ndarray, ...]:
-        """Ids, paths, patients, studies, targets, where the label is uncertain, and the split, of a table's rows."""
+        """Ids, paths, patients, studies, targets, where those are uncertain, positives, what is unused, and split."""
         frame = read_table(path)
         frame.columns = frame.columns.str.replace("_", " ").str.strip()
         require_columns(frame, ["Path", *self._columns], path)
@@ -191,10 +189,11 @@ class CheXpertDataModule(ImageFilesDataModule):
         keep &= self._view(frame, path)
         parts = frame["Path"].str.extract(_PATH)
         refuse(parts[0].isna().to_numpy(), frame["Path"], "Path", path, ".../train/patient00001/study1/view1_....jpg")
-        ids, exams, patients = (as_text(parts[column].to_numpy()[keep]) for column in parts)
+        ids, exams, patients = (as_text(parts[column].to_numpy()) for column in parts)
         paths, missing = image_paths(self.folder, path, ids, patients)
-        report_missing(ids, missing, path, self.exclude)
-        return ids, paths, patients, exams, targets[keep], raw[keep] == -1, np.full(len(ids), split, dtype="<U7")
+        report_missing(ids[keep], missing[keep], path, self.exclude)
+        splits = np.full(len(ids), split, dtype="<U7")
+        return ids, paths, patients, exams, targets, raw == -1, positives(frame), ~keep, splits
 
     def _view(self, frame: "pd.DataFrame", path: Path) -> np.ndarray:
         chosen = np.ones(len(frame), dtype=bool)

@@ -72,3 +72,10 @@ def label_values(frame: pd.DataFrame, label: str, path: Path) -> np.ndarray:
     bad = ~np.isin(values, (1, 0, -1)) & ~column.isna().to_numpy()
     refuse(bad, column, label, path, "1, 0, -1 (uncertain) and blank (not mentioned)")
     return values
+
+
+def positives(frame: pd.DataFrame) -> np.ndarray:
+    """Which of the ``FOURTEEN`` are 1 in each row, bool (N, 14), whatever else the columns hold, if they are there."""
+    import pandas as pd
+
+    return frame.reindex(columns=FOURTEEN).apply(pd.to_numeric, errors="coerce").eq(1).to_numpy()

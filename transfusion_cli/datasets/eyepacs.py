@@ -8,6 +8,7 @@ import numpy as np
 from transfusion_cli.data.fundus import FundusDataModule
 from transfusion_cli.data.locate import locate
 from transfusion_cli.data.samples import SampleTable, as_text
+from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.data.tables import read_table, refuse, require_columns
 from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
@@ -82,7 +83,7 @@ class EyePACSDataModule(FundusDataModule):
             parts["predict"] = self._unlabelled()
         paths, grades, patients = (np.concatenate(columns) for columns in zip(*parts.values(), strict=True))
         split = np.repeat(list(parts), [len(part[0]) for part in parts.values()])
-        table = SampleTable(paths, self.encode(grades), split, patients, paths)
+        table = SampleTable(paths, self.encode(grades), split, patients, paths, source_labels=label_matrix(grades))
         if "test" not in parts:
             self.hold_out_patients(table, self.test_fraction, "test")
         self.hold_out_patients(table, self.val_fraction, "val")

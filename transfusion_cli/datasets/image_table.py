@@ -9,7 +9,7 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.image_index import ImageIndex, index_folder, index_table, patients_from_paths
-from transfusion_cli.data.label_encoding import EncodedLabels, encode_labels
+from transfusion_cli.data.label_encoding import EncodedLabels, encode_labels, label_strata
 from transfusion_cli.data.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split
 from transfusion_cli.errors import UserError
@@ -25,7 +25,9 @@ class ImageTableDataModule(MedicalDataModule):
     Group: patient, from a column or from the paths
 
     PNG, JPEG and TIFF with 8 or 16 bits, DICOM and whatever else Pillow reads. What the source does not say is drawn by
-    patient: the test split first, then the validation split, stratified by the rarest label of each patient.
+    patient: the test split first, then the validation split, stratified by the rarest label of each patient. Columns of
+    1, 0 and blank count there whether they are asked for or not, so that a choice of labels moves no patient. Where no
+    patients are known, images are drawn, and exact copies stay together.
 
     Args:
         table: CSV or Parquet file, by itself or relative to ``root``. Null reads the folders of ``root``:
@@ -121,6 +123,7 @@ class ImageTableDataModule(MedicalDataModule):
         index = self.index
         split = np.full(len(index.paths), "train") if index.split is None else index.split.astype("<U5")
         table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, index.paths)
+        table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
             raise UserError(f"the train split is empty\nin {index.source}")
         if not len(table.rows("test")) and self.test_fraction:
@@ -129,12 +132,17 @@ class ImageTableDataModule(MedicalDataModule):
             self.hold_out_patients(table, self.val_fraction, "val")
         return table
 
+    @property
+    def folder(self) -> Path:
+        """``root``, or without it the folder of the table."""
+        folder = self.root if self.table is None or self.root is not None else self._table_path(self.table).parent
+        assert folder is not None
+        return folder
+
     def make_reader(self, split: Split) -> FileReader:
         """Read files below ``root`` or beside the table."""
         assert self.samples.paths is not None
-        root = self.root if self.table is None or self.root is not None else self._table_path(self.table).parent
-        assert root is not None
-        return FileReader(root, self.samples.paths, self.channels, self.window, at_least=self.size)
+        return FileReader(self.folder, self.samples.paths, self.channels, self.window, at_least=self.size)
 
     def _table_path(self, table: Path) -> Path:
         below_root = None if self.root is None else self.root / table

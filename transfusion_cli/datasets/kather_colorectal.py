@@ -9,7 +9,6 @@ import numpy as np
 from transfusion_cli.data.files import OpenFilesDataModule
 from transfusion_cli.data.protocols import check_literal, deal_images
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.splits import folds as deal_folds
 from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
@@ -108,7 +107,7 @@ class KatherColorectalDataModule(OpenFilesDataModule):
     def _test_rows(self, table: SampleTable) -> np.ndarray:
         assert table.patients is not None
         if self.test_slide is None:
-            return deal_folds(table.groups, table.targets, self.folds, self.split_seed) == self.fold
+            return self.deal_folds(table, self.folds) == self.fold
         rows = table.patients == f"HE-{str(self.test_slide).zfill(2)}"
         if not rows.any():
             numbers = ", ".join(sorted(name[3:] for name in set(table.patients)))

@@ -6,14 +6,18 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.files import ImageFilesDataModule
-from transfusion_cli.data.protocols import check_literal, repeat
+from transfusion_cli.data.protocols import check_literal, in_random_order, repeat
 from transfusion_cli.data.samples import SampleTable, as_text
+from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
 _PATIENT = re.compile(r"(person\d+|IM-\d+)")
 _CAUSE = re.compile(r"_(bacteria|virus)_")
+
+KINDS = ("NORMAL", "bacteria", "virus", "unknown cause")
+"""What folder and name tell of an image."""
 
 PROTOCOL_VALIDATION = 320
 """Validation images of Kanavati & Tsuneki: five batches of 64."""
@@ -86,10 +90,11 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
         split = np.where(parts == "test", "test", "train")
         patients = as_text(f"{part}/{_patient(name)}" for part, name in zip(split, names, strict=True))
         files = as_text(paths)
-        table = SampleTable(files, self._targets(labels, names), split, patients, files)
+        kinds = _kinds(labels, names)
+        targets = self._targets(kinds, names)
+        table = SampleTable(files, targets, split, patients, files, source_labels=label_matrix(kinds))
         if self.literal:
-            rows = table.rows("train")
-            chosen = np.random.default_rng(self.split_seed).permutation(rows)[:PROTOCOL_VALIDATION]
+            chosen = in_random_order(table, "train", self.split_seed)[:PROTOCOL_VALIDATION]
             return repeat(table, np.sort(chosen), "val")
         if self.protocol == "partial_transfusion":
             self.hold_out_number(table, PROTOCOL_VALIDATION, "val")
@@ -105,18 +110,23 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
             raise self.absent(f"no images in {self.folder / part}/NORMAL and PNEUMONIA")
         return found
 
-    def _targets(self, labels: np.ndarray, names: np.ndarray) -> np.ndarray:
-        sick = labels == "PNEUMONIA"
+    def _targets(self, kinds: np.ndarray, names: np.ndarray) -> np.ndarray:
         if not self.causes:
-            return sick.astype(np.float32)[:, None]
-        causes = [_CAUSE.search(name) for name in names]
-        missing = [name for name, cause, is_sick in zip(names, causes, sick, strict=True) if is_sick and not cause]
-        if missing:
+            return (kinds > 0).astype(np.float32)[:, None]
+        missing = names[kinds == KINDS.index("unknown cause")]
+        if len(missing):
             raise UserError(
                 f"{len(missing)} pneumonia images name no cause, for example {str(missing[0])!r}\n"
                 "Expected names like person1000_bacteria_2931.jpeg; or leave out --data.causes"
             )
-        return np.array([0 if cause is None else 1 + (cause[1] == "virus") for cause in causes], dtype=np.int64)
+        return kinds
+
+
+def _kinds(labels: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Number in ``KINDS`` of each image, int64 (N,), from its folder and its name."""
+    causes = [found[1] if (found := _CAUSE.search(name)) else "unknown cause" for name in names.tolist()]
+    kinds = ["NORMAL" if label == "NORMAL" else cause for label, cause in zip(labels, causes, strict=True)]
+    return np.array([KINDS.index(kind) for kind in kinds], dtype=np.int64)
 
 
 def _patient(name: str) -> str:

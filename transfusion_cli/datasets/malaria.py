@@ -10,7 +10,6 @@ import numpy as np
 from transfusion_cli.data.files import OpenFilesDataModule
 from transfusion_cli.data.protocols import check_literal, deal_images
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.splits import folds as deal_folds
 from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
@@ -99,7 +98,7 @@ class MalariaDataModule(OpenFilesDataModule):
             self._split_as_published(table)
             return table
         if self.fold is not None:
-            table.split[deal_folds(table.groups, targets, self.folds, self.split_seed) == self.fold] = "test"
+            table.split[self.deal_folds(table, self.folds) == self.fold] = "test"
         else:
             self.hold_out_patients(table, self.test_fraction, "test")
         self.hold_out_patients(table, self.val_fraction, "val")

@@ -79,15 +79,16 @@ class MessidorDataModule(FundusDataModule):
     def load_samples(self) -> SampleTable:
         """Read the tables of all folders, correct them, find the images and their copies, and draw the splits."""
         parts = [self._read(base, path) for base, path in sorted(self._annotations().items())]
-        paths, values, departments = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        paths, values, departments, told = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         names = as_text(image_key(path) for path in paths)
         self._correct(names, values)
-        groups = duplicate_groups(self.folder, paths, values)
+        groups = names[duplicate_groups(self.folder, paths, values)]
         for one, other in COPIES:
             same = np.isin(names, [one.lower(), other.lower()])
             if same.sum() > 1:
-                groups[np.isin(groups, groups[same])] = groups[same][0]
-        table = SampleTable(paths, self.encode(values), np.full(len(paths), "train"), groups, paths, departments)
+                groups[np.isin(groups, groups[same])] = np.sort(groups[same])[0]
+        split = np.full(len(paths), "train")
+        table = SampleTable(paths, self.encode(values), split, groups, paths, departments, source_labels=told)
         self.hold_out_patients(table, self.test_fraction, "test")
         self.hold_out_patients(table, self.val_fraction, "val")
         return table
@@ -105,8 +106,8 @@ class MessidorDataModule(FundusDataModule):
             log.warning("tables of %d of the 12 folders: %s", len(found), ", ".join(sorted(found)))
         return found
 
-    def _read(self, base: str, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Paths, grades (or risks) and departments of one folder's table."""
+    def _read(self, base: str, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Paths, grades (or risks), departments, and both grades and risks as labels, of one folder's table."""
         frame = _read_xls(path)
         frame.columns = [" ".join(str(name).lower().split()) for name in frame.columns]
         require_columns(frame, COLUMNS, path)
@@ -116,7 +117,8 @@ class MessidorDataModule(FundusDataModule):
         part = path.parent.relative_to(self.folder).as_posix()
         part = folders[0] if part == "." and folders else part
         paths = locate(self.folder, part, frame["image"].astype("str"), ".tif")
-        return paths, values, as_text(frame["department"].fillna("unknown").astype("str").map(_department).to_numpy())
+        departments = as_text(frame["department"].fillna("unknown").astype("str").map(_department).to_numpy())
+        return paths, values, departments, _labels(frame)
 
     def _correct(self, names: np.ndarray, values: np.ndarray) -> None:
         if self.errata is None:
@@ -136,6 +138,14 @@ class MessidorDataModule(FundusDataModule):
         order = np.argsort(names)
         rows = order[np.searchsorted(names, keys, sorter=order)]
         values[rows] = self.read_grades(frame, self.column, path, self._highest)
+
+
+def _labels(frame: "pd.DataFrame") -> np.ndarray:
+    """Grade and risk as the table has them, bool (N, 8): whichever is asked for, and whatever the errata say."""
+    import pandas as pd
+
+    values = frame[["grade", "oedema"]].apply(pd.to_numeric, errors="coerce").to_numpy()
+    return (values[:, :, None] == np.arange(4)).reshape(len(values), -1)
 
 
 def _department(name: str) -> str:

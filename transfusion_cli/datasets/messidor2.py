@@ -10,6 +10,7 @@ import numpy as np
 from transfusion_cli.data.fundus import FundusDataModule
 from transfusion_cli.data.locate import image_key, locate
 from transfusion_cli.data.samples import SampleTable, as_text
+from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.data.tables import read_table
 from transfusion_cli.errors import UserError
 
@@ -83,7 +84,10 @@ class Messidor2DataModule(FundusDataModule):
         keys = as_text(image_key(name) for name in names)
         domains = np.where(np.char.startswith(keys, "im"), "extension", "original")
         split = np.full(len(paths), "test" if self.use == "test" else "train")
-        table = SampleTable(paths, self.encode(grades[gradable]), split, self._examinations(keys), paths, domains)
+        grades, exams = grades[gradable], self._examinations(keys)
+        table = SampleTable(
+            paths, self.encode(grades), split, exams, paths, domains, source_labels=label_matrix(grades)
+        )
         if self.use == "all":
             self.hold_out_patients(table, self.test_fraction, "test")
             self.hold_out_patients(table, self.val_fraction, "val")

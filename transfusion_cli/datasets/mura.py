@@ -65,7 +65,9 @@ class MURADataModule(ImageFilesDataModule):
         paths, studies = as_text(frame["file"]), as_text(frame["study"])
         split = np.repeat(["train", "test"], [len(train), len(valid)])
         targets = frame["label"].to_numpy(dtype=np.float32)[:, None]
-        table = SampleTable(paths, targets, split, as_text(frame["patient"]), paths, as_text(frame["part"]), studies)
+        parts, patients = as_text(frame["part"]), as_text(frame["patient"])
+        unused = None if self.parts is None else ~np.isin(parts, self.parts)
+        table = SampleTable(paths, targets, split, patients, paths, parts, studies, unused=unused)
         self.hold_out_patients(table, self.val_fraction, "val")
         return table
 
@@ -81,10 +83,7 @@ class MURADataModule(ImageFilesDataModule):
         images["label"] = images["study"].map(dict(zip(studies["study"], labels, strict=True)))
         unlabelled = images["label"].isna()
         self._refuse(unlabelled, images, f"images of no study in {part}_labeled_studies.csv", f"{part}_image_paths.csv")
-        keep = ~images["image"].str.startswith(".")  # what macOS leaves behind
-        if self.parts:
-            keep &= images["part"].isin(self.parts)
-        return images[keep]
+        return images[~images["image"].str.startswith(".")]  # what macOS leaves behind
 
     def _list(self, name: str, columns: list[str], pattern: str) -> "pd.DataFrame":
         """Read a table without a header; add what the paths say, whose first folder may have another name on disk."""

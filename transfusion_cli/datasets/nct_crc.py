@@ -59,10 +59,12 @@ class NCTCRCDataModule(OpenFilesDataModule):
         trained = self._files("NCT-CRC-HE-100K" if self.normalised else "NCT-CRC-HE-100K-NONORM")
         tested = self._files("CRC-VAL-HE-7K")
         files = as_text(trained + tested)
-        labels = as_text(path.split("/")[-2] for path in files)
+        labels, names = (as_text(column) for column in zip(*(path.split("/")[-2:] for path in files), strict=True))
         targets = np.searchsorted(CLASSES, labels)  # in alphabetical order
         split = np.repeat(["train", "test"], [len(trained), len(tested)])
-        table = SampleTable(files, targets.astype(np.int64), split, paths=files)
+        # A tile is the same one in either version of the data, and however deep the archives unpack.
+        ids = as_text(map("/".join, zip(split, labels, names, strict=True)))
+        table = SampleTable(ids, targets.astype(np.int64), split, paths=files)
         self.hold_out_patients(table, self.val_fraction, "val")
         log.warning(
             "No tile of NCT-CRC-HE-100K names its patient: validation tiles are of patients trained on, so validation "

@@ -112,35 +112,27 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         """Read the table and the lists, and find the images."""
         path = next(self.folder / name for name in _TABLES if (self.folder / name).is_file())
         frame = _read(path)
-        targets = self._targets(frame, path)
+        has = _findings(frame, path)
+        targets = has[:, [list(FINDINGS).index(label) for label in self.labels]].astype(np.float32)
         keep = np.ones(len(frame), dtype=bool)
         if self.view_position:
             require_columns(frame, ["View Position"], path)
             keep = (frame["View Position"].astype("str").str.strip() == self.view_position).to_numpy()
-        names = as_text(frame.loc[keep, "Image Index"].to_numpy())
-        patients = as_text(frame.loc[keep, "Patient ID"].astype("str").str.zfill(8).to_numpy())
-        table = SampleTable(names, targets[keep], self._split(names), patients, self._paths(names, path))
+        names = as_text(frame["Image Index"].to_numpy())
+        patients = as_text(frame["Patient ID"].astype("str").str.zfill(8).to_numpy())
+        paths = self._paths(names, keep, path)
+        table = SampleTable(names, targets, self._split(names), patients, paths, source_labels=has, unused=~keep)
         if not len(table.rows("test")):
             self.hold_out_patients(table, self.test_fraction, "test")
         self.hold_out_patients(table, self.val_fraction, "val")
         return table
 
-    def _targets(self, frame: "pd.DataFrame", path: Path) -> np.ndarray:
-        """Whole names between bars; anything else is an error."""
-        codes, kinds = frame["Finding Labels"].fillna("").astype("str").factorize()
-        found = [{name.strip() for name in kind.split("|")} for kind in kinds]
-        bad = np.array([not names <= set(FINDINGS) and names != {"No Finding"} for names in found], dtype=bool)
-        allowed = ", ".join(FINDINGS) + " with | between, or No Finding alone"
-        refuse(bad[codes], frame["Finding Labels"], "Finding Labels", path, allowed)
-        has = np.array([[label in names for label in self.labels] for names in found], dtype=np.float32)
-        return has[codes]
-
-    def _paths(self, names: np.ndarray, table: Path) -> np.ndarray:
+    def _paths(self, names: np.ndarray, keep: np.ndarray, table: Path) -> np.ndarray:
         folders = [path for pattern in _FOLDERS for path in sorted(self.folder.glob(pattern)) if path.is_dir()]
         where = which_folder(names, folders)
         if not (where >= 0).any():
             raise self.absent(f"no images in {self.folder}/images_001/images and so on")
-        report_missing(names, where < 0, table, self.exclude)
+        report_missing(names[keep], where[keep] < 0, table, self.exclude)
         prefixes = as_text(path.relative_to(self.folder).as_posix() + "/" for path in folders)
         return np.char.add(prefixes[where], names)
 
@@ -171,3 +163,13 @@ def _read(path: Path) -> "pd.DataFrame":
     bad = frame["Patient ID"].isna().to_numpy()
     refuse(bad, frame["Patient ID"], "Patient ID", path, "the number of the patient")
     return frame
+
+
+def _findings(frame: "pd.DataFrame", path: Path) -> np.ndarray:
+    """Which of ``FINDINGS`` each image has, bool (N, 14): whole names between bars; anything else is an error."""
+    codes, kinds = frame["Finding Labels"].fillna("").astype("str").factorize()
+    found = [{name.strip() for name in kind.split("|")} for kind in kinds]
+    bad = np.array([not names <= set(FINDINGS) and names != {"No Finding"} for names in found], dtype=bool)
+    allowed = ", ".join(FINDINGS) + " with | between, or No Finding alone"
+    refuse(bad[codes], frame["Finding Labels"], "Finding Labels", path, allowed)
+    return np.array([[label in names for label in FINDINGS] for names in found], dtype=bool)[codes]

@@ -82,7 +82,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
         path = self.folder / "stage_2_train_labels.csv"
         labels = _one_row_per_image(path, "Target", [0, 1])
         ids = as_text(labels["patientId"].to_numpy())
-        targets = labels["Target"].to_numpy(dtype=np.float32)[:, None]
+        targets = pneumonia = labels["Target"].to_numpy(dtype=np.float32)[:, None]
         if self.task == "three_class":
             targets = self._classes(ids)
         files = np.char.add(ids, ".dcm")
@@ -106,6 +106,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
                     np.char.add(np.char.add("stage_2_test_images/", unlabelled), ".dcm"),
                 ]
             ),
+            source_labels=np.pad(pneumonia == 1, ((0, len(unlabelled)), (0, 0))),
         )
         self.hold_out_patients(table, self.test_fraction, "test")
         self.hold_out_patients(table, self.val_fraction, "val")
