@@ -22,9 +22,8 @@ def home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         transfusion("fit --config bn.yaml --model.optimizer.lr 0.05")
-        transfusion(
-            "fit --config base.yaml --name still --model.optimizer.lr 0 --model.transfer HeadOnly --model.transfer.statistics frozen_all"
-        )
+        still = "--model.optimizer.lr 0 --model.transfer HeadOnly --model.transfer.statistics frozen_all"
+        transfusion(f"fit --config base.yaml --name still {still}")
     return folder
 
 

@@ -11,6 +11,7 @@ import torch
 from transfusion_cli.analysis.measures import MEASURES
 from transfusion_cli.analysis.taps import default_layers, matching_layers
 from transfusion_cli.cli.analyses import ANALYSES
+from transfusion_cli.cli.app import follow
 from transfusion_cli.cli.bench import Bench, Findings
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
 from transfusion_cli.cli.free_path import free_path
@@ -122,7 +123,9 @@ def data_module(config: Path | None, rest: list[str]) -> Any:
     """The data of the first run, as far as ``--config`` and ``--data`` do not say otherwise."""
     if config is None and not any(arg.partition("=")[0] in ("-c", "--config", "--data") for arg in rest):
         raise UserError("None of these networks lies in a run folder that says on what data.\nGive --config FILE.")
-    return DataCLI([*(["--config", str(config)] if config else []), *rest]).datamodule
+    data = DataCLI([*(["--config", str(config)] if config else []), *rest]).datamodule
+    follow(data, config, "run")
+    return data
 
 
 def layers(network: Network, patterns: list[str] | None) -> list[str]:

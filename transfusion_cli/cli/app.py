@@ -21,6 +21,7 @@ from transfusion_cli.cli.parser import Parser
 from transfusion_cli.cli.resume import with_checkpoint
 from transfusion_cli.cli.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.errors import UserError
 from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.summary import summary
@@ -43,6 +44,11 @@ CHECKPOINT = {
     "enable_version_counter": False,  # a better checkpoint replaces best.ckpt, which keeps its name
 }
 """Defaults of the ``checkpoint`` section."""
+
+AUTHORITY = (
+    "Whose split counts where --ckpt_path names a run: that of the run (new samples are left out), or that of the "
+    "data, if no sample to be evaluated was trained on, or (data_unchecked) in any case."
+)
 
 LINKED = {
     "--data.seed": "--seed_everything",
@@ -112,6 +118,7 @@ class TransfusionCLI(LightningCLI):
         add("--name", type=str | None, default=None, help="Name of the run; the config file's name when null.")
         add("--root", type=str, default="lightning_logs", help="Folder that holds the run folders.")
         add("--seed_everything", type=seed, default=42, help="Seed of all random draws; true draws one.")
+        add("--split", type=Authority, default="run", help=AUTHORITY)
         add("--test_after_fit", type=bool, default=False, help="Whether fit ends with a test of its best checkpoint.")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -183,6 +190,13 @@ class TransfusionCLI(LightningCLI):
         return self._parser(self.config.subcommand).dump(fresh, skip_unset=False)
 
     # --- running --------------------------------------------------------------------------------------------
+
+    def instantiate_classes(self) -> None:
+        """Build everything, and let the data follow the split of the run."""
+        super().instantiate_classes()
+        follow(self.datamodule, self.own.ckpt_path, self.own.split)
+        if self.config.subcommand == "fit" and self.own.ckpt_path and self.own.split != "run":
+            raise UserError(f"fit --ckpt_path goes on with the split of the run.\nLeave out --split {self.own.split}.")
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
         if self.records and not config["fast_dev_run"]:
@@ -256,6 +270,13 @@ class TransfusionCLI(LightningCLI):
         """Show the results with their intervals."""
         if self.trainer.is_global_zero and (table := recording.table(self.trainer)):
             print(f"\n{table}\n\nWritten to {self.folder.path if self.folder else ''}/")
+
+
+def follow(data: MedicalDataModule, ckpt_path: str | Path | None, authority: Authority) -> None:
+    """Let a data module know the split of the run that a checkpoint belongs to, where it lies beside it."""
+    split = RunFolder.split_beside(ckpt_path)
+    data.authority = authority
+    data.run_split = None if split is None else RunSplit.read(split)
 
 
 def wanted(callback: Callback | None, config: dict[str, Any]) -> bool:

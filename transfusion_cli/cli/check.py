@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+
 from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.cli.quiet import quieten
+from transfusion_cli.data.samples import SPLITS, SampleTable
 
 
 class CheckCLI(TransfusionCLI):
@@ -22,12 +25,25 @@ class CheckCLI(TransfusionCLI):
         data = self.datamodule
         print(f"What trains\n{self.model.audit()}\n")
         print(f"Data: {type(data).__name__}, {data.target}: {', '.join(data.class_names)}")
-        frame = data.split_frame()
-        for split, rows in frame.groupby("split", sort=False):
-            patients = rows["patient"].replace("", None).nunique()
+        for split in SPLITS:
+            rows = data.samples.rows(split)
+            patients = 0 if data.samples.patients is None else len(np.unique(data.samples.patients[rows]))
             print(f"  {split:<6}{len(rows):>10,} images" + (f" of {patients:,} patients" if patients else ""))
-        print(f"  split {data.split_hash[:12]}; no patient is in two splits\n")
+        print(f"  split {data.split_hash[:12]}; {parting(data.samples)}\n")
         print("One batch went forward and backward. Nothing was written.")
+
+
+def parting(samples: SampleTable) -> str:
+    """Whether patients keep to one split, as far as is known."""
+    if samples.patients is None:
+        return "no patients are known, so that images of one may be in two splits"
+    inside = samples.split != ""
+    pairs = np.unique(np.stack([samples.patients[inside], samples.split[inside]], axis=1), axis=0)
+    _, splits = np.unique(pairs[:, 0], return_counts=True)
+    several = int((splits > 1).sum())
+    if several:
+        return f"{several:,} of {len(splits):,} patients are in two splits or more"
+    return "no patient is in two splits"
 
 
 def run(verb: str, args: list[str]) -> TransfusionCLI:

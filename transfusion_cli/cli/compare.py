@@ -183,6 +183,12 @@ def table(groups: Sequence[Group]) -> str:
         f"budget of {name}: {budget:,.0f} steps; a mean with runs missing is a lower bound"
         for name, budget in budgets.items()
     ]
+    notes += [
+        f"left out, as not of the test samples that the run held back: {one.folder / name}"
+        for group in groups
+        for one in group.runs
+        for name in one.left_out
+    ]
     return "\n".join([*lines, "", *notes])
 
 

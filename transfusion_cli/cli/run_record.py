@@ -11,7 +11,7 @@ import yaml
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.time_to_event import direction
 
-NO_MATTER = ("seed_everything", "name", "root", "test_after_fit", "ckpt_path", "weights_only", "verbose")
+NO_MATTER = ("seed_everything", "name", "root", "split", "test_after_fit", "ckpt_path", "weights_only", "verbose")
 """Keys of a config that say which of several like runs it is, or what happens after it."""
 
 LINKED_SEEDS = ("data.seed", "model.seed")
@@ -29,6 +29,7 @@ class RunRecord:
         monitor_mode: ``min`` or ``max``.
         outcome: what ``steps_to_target.json`` says; None where there is none.
         results: what ``results.json`` says.
+        left_out: names of results on other samples than those that the run held back, newer than ``results``.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class RunRecord:
     monitor_mode: str
     outcome: dict[str, Any] | None
     results: dict[str, Any]
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
@@ -48,7 +50,7 @@ class RunRecord:
         """
         try:
             config = yaml.safe_load(newest(folder / "config.yaml").read_text(encoding="utf-8"))
-            outcome, results = _json(folder / "steps_to_target.json"), _json(newest(folder / "results.json"))
+            outcome, (results, left_out) = _json(folder / "steps_to_target.json"), own_results(folder)
             settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
         except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
             raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
@@ -58,7 +60,8 @@ class RunRecord:
         monitor = checkpoint.get("monitor") or "val/auroc"
         watched = outcome if outcome and outcome["budget"] is not None else None
         mode = checkpoint.get("mode") or direction(monitor)
-        return cls(folder, config.get("name") or folder.parent.name, settings, monitor, mode, watched, results or {})
+        name = config.get("name") or folder.parent.name
+        return cls(folder, name, settings, monitor, mode, watched, results, left_out)
 
     @property
     def fingerprint(self) -> str:
@@ -101,14 +104,30 @@ class RunRecord:
         return (min if mode == "min" else max)(values, default=None)
 
 
-def newest(path: Path) -> Path:
-    """The last written of ``name``, ``name_1``, ``name_2``, ..."""
+def versions(path: Path) -> list[Path]:
+    """Those that there are of ``name``, ``name_1``, ``name_2``, ..., the newest first."""
     numbered = {
         int(number): other
         for other in path.parent.glob(f"{path.stem}_*{path.suffix}")
         if (number := other.stem.removeprefix(f"{path.stem}_")).isdigit()
     }
-    return max(numbered.items())[1] if numbered else path
+    return [*(numbered[number] for number in sorted(numbered, reverse=True)), *([path] if path.is_file() else [])]
+
+
+def newest(path: Path) -> Path:
+    """The newest of ``versions``, or the path itself."""
+    return next(iter(versions(path)), path)
+
+
+def own_results(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What the last test on the run's own split found, and the names of newer tests on other samples."""
+    left_out: list[str] = []
+    for path in versions(folder / "results.json"):
+        results = _json(path)
+        if (results.get("provenance") or {}).get("own_split"):
+            return results, tuple(left_out)
+        left_out.append(path.name)
+    return {}, tuple(left_out)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -15,7 +15,14 @@ from transfusion_cli.data.dataset import ImageDataset, Reader
 from transfusion_cli.data.duplicates import duplicate_groups
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
 from transfusion_cli.data.resize import Resize, ResizeMode
-from transfusion_cli.data.sampler import EvaluationSampler, TrainingSampler, check_world, equal_batches
+from transfusion_cli.data.run_split import Authority, RunSplit
+from transfusion_cli.data.sampler import (
+    EvaluationSampler,
+    TrainingSampler,
+    balanced_chances,
+    check_world,
+    equal_batches,
+)
 from transfusion_cli.data.samples import SampleTable, Split
 from transfusion_cli.data.shuffle import BlockShuffle
 from transfusion_cli.data.splits import (
@@ -116,6 +123,10 @@ class MedicalDataModule(LightningDataModule):
             augmentations.build_transforms(self.augmentation)  # Mistakes come to light before any data are read.
         self._samples: SampleTable | None = None
         self._all_rows = np.zeros(0, dtype=np.int64)
+        # The split of a run that is evaluated or gone on with, whether it counts, and whether the samples follow it.
+        self.run_split: RunSplit | None = None
+        self.authority: Authority = "run"
+        self.follows_run = False
 
     # What a subclass says.
 
@@ -170,15 +181,21 @@ class MedicalDataModule(LightningDataModule):
             whole = self.load_samples()
             table = whole.used()
             self._all_rows = np.flatnonzero(table.split != "")
+            self.follows_run = self._run_decides and self.run_split.impose(table)  # type: ignore[union-attr]
             self._leave_out(table)
-            self._take_subset(table, whole)
+            if not self.follows_run:
+                self._take_subset(table, whole)
             if self.known_leak:
                 log.warning("%s. Its numbers are good for comparison with that paper alone.", self.known_leak)
             else:
-                check_disjoint(table.patients, table.split)
+                check_disjoint(table.patients, table.split, "the run's split" if self.follows_run else "the data")
             self._check_classes(table)
             self._samples = table
         return self._samples
+
+    @property
+    def _run_decides(self) -> bool:
+        return self.run_split is not None and self.authority == "run"
 
     @property
     def all_rows(self) -> np.ndarray:
@@ -192,7 +209,7 @@ class MedicalDataModule(LightningDataModule):
         return split_hash(self.samples.ids, self.samples.split)
 
     def split_frame(self) -> Any:
-        """Pandas table with columns id, patient and split."""
+        """Pandas table with columns id, patient and split, which is empty for samples that were left out."""
         return self.samples.frame()
 
     @property
@@ -205,12 +222,16 @@ class MedicalDataModule(LightningDataModule):
 
     def hold_out_patients(self, table: SampleTable, fraction: float, new_split: Split) -> None:
         """Move a share of the training patients of a table to another split."""
+        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
+            return  # what would be drawn here gives way to it
         rows = table.rows("train")
         held_out = hold_out(self._units(table)[rows], table.strata[rows], fraction, self.split_seed)
         table.split[rows[held_out]] = new_split
 
     def hold_out_number(self, table: SampleTable, images: int, new_split: Split) -> None:
         """Move training patients of a table to another split until they have so many images between them."""
+        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
+            return
         rows = table.rows("train")
         held_out = hold_out_images(self._units(table)[rows], table.strata[rows], images, self.split_seed)
         table.split[rows[held_out]] = new_split
@@ -238,12 +259,15 @@ class MedicalDataModule(LightningDataModule):
         for split in needed.get(stage, ("train", "val")):
             if not len(self.samples.rows(split)):
                 raise UserError(f"the {split} split is empty\nin the data under {self.root}")
+        if self.run_split is not None and not self.follows_run and stage != "predict":
+            self.run_split.check(self.samples, stage, self.authority)
 
     def train_dataloader(self) -> MedicalLoader:
         """Training images, shuffled and augmented; resumes at the Trainer's batch counter."""
         rank, world = self._place()
         rows = self.samples.rows("train")
-        sampler = TrainingSampler(len(rows), self.batch_size, self.seed, self._weights(rows), rank, world)
+        chances = balanced_chances(self.samples.targets[rows]) if self.balanced else None
+        sampler = TrainingSampler(len(rows), self.batch_size, self.seed, chances, rank, world)
         augment = None
         if self.augmentation:
             augment = augmentations.Augmentation(self.augmentation, self.seed, self.in_chans)
@@ -345,7 +369,8 @@ class MedicalDataModule(LightningDataModule):
         if not len(rows):
             return
         present = label_matrix(table.targets[rows]).sum(axis=0) > 0
-        absent = [name for i, name in enumerate(self._countable()) if i >= len(present) or not present[i]]
+        names = self.class_names[1:] if self.target == "binary" else self.class_names
+        absent = [name for i, name in enumerate(names) if i >= len(present) or not present[i]]
         if self.target == "binary" and not (table.targets[rows] < 0.5).any():
             absent = [self.class_names[0]]
         if not absent:
@@ -358,20 +383,6 @@ class MedicalDataModule(LightningDataModule):
             f"{message}\namong the {len(rows)} training samples\n"
             "Use more training samples, or leave out classes and labels that do not occur."
         )
-
-    def _countable(self) -> list[str]:
-        return self.class_names[1:] if self.target == "binary" else self.class_names
-
-    def _weights(self, rows: np.ndarray) -> np.ndarray | None:
-        """Chance of each training sample: the mean over its known labels of one over the label value's count."""
-        if not self.balanced:
-            return None
-        targets = self.samples.targets[rows]
-        has = label_matrix(targets)
-        known = ~np.isnan(targets) if targets.ndim == 2 else has
-        counts = np.where(has, (has & known).sum(0), (~has & known).sum(0))
-        weights = np.where(known, 1 / np.maximum(counts, 1), 0.0)
-        return weights.sum(1) / np.maximum(known.sum(1), 1)
 
     def _verify(self, split: Split) -> None:
         reader = self.make_reader(split)

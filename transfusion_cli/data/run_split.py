@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,22 @@ import numpy as np
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.data.splits import split_hash
 from transfusion_cli.errors import UserError
+from transfusion_cli.spreadsheet import spreadsheet_plain
 
 log = logging.getLogger(__name__)
 
 Authority = Literal["run", "data", "data_unchecked"]
 """Who says which sample is in which split, where a run is evaluated or gone on with.
 
-* ``run``: the run's ``split.csv``. Samples that it does not know are left out; where it knows none, the data are others.
-* ``data``: the data as they are now. That no test sample was trained on is made sure of.
-* ``data_unchecked``: the same, and nothing is made sure of.
+* ``run``: the run's ``split.csv``. Samples that it does not know are left out; where it knows none, the data say.
+* ``data``: the data as they are now, if no sample to be tested was trained on.
+* ``data_unchecked``: the data as they are now, in any case.
 """
 
-TRAINED_ON = ("train", "val")
+FILE = "split.csv"
+"""Its name in a run folder."""
+
+TRAINED_ON: tuple[Split, ...] = ("train", "val")
 """Splits that a run has seen: the second chose its best epoch."""
 
 
@@ -33,10 +36,10 @@ class RunSplit:
     """``split.csv`` of a run.
 
     Args:
-        path: the file.
-        ids: of the samples (N,).
-        patients: of each, or the empty string (N,).
-        split: of each, or the empty string where it was left out (N,).
+        path: The file.
+        ids: Of the samples (N,).
+        patients: Of each, or the empty string (N,).
+        split: Of each, or the empty string where it was left out (N,).
     """
 
     path: Path
@@ -49,20 +52,23 @@ class RunSplit:
         """Read the file, and see that it is as the run wrote it.
 
         Raises:
-            UserError: it cannot be read, or was changed since.
+            UserError: It cannot be read, or was changed since.
         """
+        import pandas as pd
+
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [(row["id"], row["patient"], row["split"]) for row in csv.DictReader(file)]
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=["id", "patient", "split"])
             written = path.with_suffix(".sha256").read_text(encoding="utf-8").strip()
-        except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-            raise UserError(f"{path} and its .sha256 cannot be read: {error}\nThey say what the run was trained on.") from None
-        columns = [as_text(column) for column in zip(*rows, strict=True)] if rows else [as_text([])] * 3
-        own = cls(path, *columns)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{path} or its .sha256 cannot be read: {reason}\nThey say what the run was trained on."
+            ) from error
+        own = cls(path, *(as_text(spreadsheet_plain(frame[name])) for name in ("id", "patient", "split")))
         if own.sha256 != written:
             raise UserError(
                 f"{path} is not as the run wrote it: its hash is {own.sha256[:12]}, not {written[:12]}.\n"
-                "It says what the run was trained on. Put back the file of the run."
+                "It says what the run was trained on. Put the run's own file back."
             )
         return own
 
@@ -71,7 +77,76 @@ class RunSplit:
         """Hash of which sample is in which split."""
         return split_hash(self.ids, self.split)
 
-    def of(self, table: SampleTable) -> np.ndarray:
+    def knows(self, table: SampleTable) -> bool:
+        """Whether it has every sample of a table."""
+        return bool(np.isin(table.ids, self.ids).all())
+
+    def is_split_of(self, table: SampleTable, split: Split) -> bool:
+        """Whether a table has the samples in one split that the run had there, all of them and no others."""
+        own = self.ids[self.split == split]
+        return len(own) == len(table.rows(split)) and bool(np.isin(table.ids[table.rows(split)], own).all())
+
+    def impose(self, table: SampleTable) -> bool:
+        """Give each sample of a table the split that it had in the run; say what is new, gone or another patient's.
+
+        Returns:
+            Whether the run knows any of them; else nothing was changed.
+        """
+        rows = self._rows_of(table)
+        known = rows >= 0
+        if not known.any():
+            return False
+        given = table.split.copy()
+        table.split[:] = ""
+        table.split[known] = self.split[rows[known]]
+        gone = (self.split != "") & ~np.isin(self.ids, table.ids)
+        _tell(gone, self.ids, "samples of the run are gone from the data")
+        _tell(~known & (given != ""), table.ids, "samples are new since the run, and in none of its splits")
+        moved = known & (given != "") & (table.split != "") & (given != table.split)
+        _tell(moved, table.ids, "samples are in the split that they had in the run, where the data now say another")
+        if table.patients is not None:
+            others = known & (self.patients[rows] != table.patients)
+            _tell(others, table.ids, "samples had another patient, or none, in the run")
+        return True
+
+    def check(self, table: SampleTable, stage: str | None, authority: Authority) -> None:
+        """See that data with a split of their own are fit to evaluate this run on.
+
+        Raises:
+            UserError: Training would go on with other data, or what is to be evaluated was trained on.
+        """
+        if stage == "fit":
+            raise UserError(
+                f"The run was trained on other data: none of its samples, such as {self.ids[0]}, is here.\n"
+                "Give the data of the run, or start a run of its own: leave --ckpt_path out."
+            )
+        split: Split = "val" if stage == "validate" else "test"
+        seen = self._trained_on(table, split)
+        if not seen.any():
+            return
+        many = f"{seen.sum()} of the {len(table.rows(split))} {split} samples"
+        if authority == "data_unchecked":
+            log.warning("%s were trained on, or are of patients that were.", many)
+            return
+        raise UserError(
+            f"{many} were trained on, or are of patients called like those: for example {table.ids[seen][0]}\n"
+            "--split run evaluates the samples that the run held back; --split data_unchecked evaluates these all the\n"
+            "same, as when other people bear the same names."
+        )
+
+    def _trained_on(self, table: SampleTable, split: Split) -> np.ndarray:
+        """Which samples of ``split`` the run has seen, or whose patients: bool (N,).
+
+        Its own validation it may repeat.
+        """
+        inside = np.isin(self.split, [name for name in TRAINED_ON if name != split])
+        alike = np.isin(table.ids, self.ids[inside])
+        if table.patients is not None:
+            patients = self.patients[inside]
+            alike |= np.isin(table.patients, patients[patients != ""])
+        return alike & (table.split == split)
+
+    def _rows_of(self, table: SampleTable) -> np.ndarray:
         """Row of this file for each row of a table, -1 where there is none: int64 (N,)."""
         order = np.argsort(self.ids, kind="stable")
         if not len(order):
@@ -80,43 +155,7 @@ class RunSplit:
         found = order[place]
         return np.where(self.ids[found] == table.ids, found, -1)
 
-    def impose(self, table: SampleTable) -> bool:
-        """Give each sample of a table the split that it had in the run; say what is new, gone or another patient's.
-
-        Returns:
-            Whether the run knows any of them; else nothing was changed.
-        """
-        rows = self.of(table)
-        known = rows >= 0
-        if not known.any():
-            log.warning("None of these samples is of the run: their own split is used.")
-            return False
-        given = table.split.copy()
-        table.split[:] = ""
-        table.split[known] = self.split[rows[known]]
-        used = self.split != ""
-        gone = used & ~np.isin(self.ids, table.ids)
-        _tell(gone, self.ids, "sample(s) of the run's split are gone from the data")
-        _tell(~known, table.ids, "sample(s) are new since the run, and in none of its splits")
-        _tell(known & (given != "") & (given != table.split), table.ids, "sample(s) would be in another split by now: they stay")
-        if table.patients is not None:
-            _tell(known & (self.patients[rows] != table.patients), table.ids, "sample(s) have another patient than in the run")
-        return True
-
-    def trained_on(self, table: SampleTable, split: Split) -> np.ndarray:
-        """Which samples of a table, of those in ``split``, this run has seen, or other images of their patients: bool (N,).
-
-        A run's validation samples are its own to validate.
-        """
-        seen = [name for name in TRAINED_ON if name != split]
-        inside = np.isin(self.split, seen)
-        alike = np.isin(table.ids, self.ids[inside])
-        patients = self.patients[inside]
-        if table.patients is not None:
-            alike |= np.isin(table.patients, patients[patients != ""])
-        return alike & (table.split == split)
-
 
 def _tell(which: np.ndarray, ids: np.ndarray, what: str) -> None:
     if which.any():
-        log.warning("%d %s, for example %s.", which.sum(), what, ids[which][0])
+        log.warning("%d %s, for example %s", which.sum(), what, ids[which][0])

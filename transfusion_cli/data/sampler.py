@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.errors import UserError
 
 Key = tuple[int, int]
@@ -87,6 +88,19 @@ class EvaluationSampler(Sampler[Key]):
 
     def __len__(self) -> int:
         return len(range(self.rank, self.size, self.world_size))
+
+
+def balanced_chances(targets: np.ndarray) -> np.ndarray:
+    """Chance of each sample (N,): the mean over its known labels of one over the label value's count.
+
+    Args:
+        targets: Of the training samples, see ``transfusion_cli.targets``.
+    """
+    has = label_matrix(targets)
+    known = ~np.isnan(targets) if targets.ndim == 2 else has
+    counts = np.where(has, (has & known).sum(0), (~has & known).sum(0))
+    weights = np.where(known, 1 / np.maximum(counts, 1), 0.0)
+    return weights.sum(1) / np.maximum(known.sum(1), 1)
 
 
 def check_world(size: int, batch_size: int, world_size: int) -> None:

@@ -101,12 +101,11 @@ class SampleTable:
         self.split[rows[~np.isin(self.ids[rows], ids)]] = ""
 
     def frame(self) -> pd.DataFrame:
-        """Columns id, patient, split and, where known, domain and exam; one row per sample that belongs to a split."""
+        """Columns id, patient, split and, where known, domain and exam; one row per sample, in a split or in none."""
         import pandas as pd
 
         patients = np.full(len(self), "") if self.patients is None else self.patients
         columns = {"id": self.ids, "patient": patients, "split": self.split}
         extra = {"domain": self.domains, "exam": self.exams}
         columns |= {name: values for name, values in extra.items() if values is not None}
-        frame = pd.DataFrame({name: pd.Series(values.astype(object), dtype="str") for name, values in columns.items()})
-        return frame[self.split != ""].reset_index(drop=True)
+        return pd.DataFrame({name: pd.Series(values.astype(object), dtype="str") for name, values in columns.items()})

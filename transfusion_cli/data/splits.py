@@ -122,8 +122,13 @@ def nested_order(units: np.ndarray, strata: np.ndarray, ids: np.ndarray, seed: i
     return np.lexsort((ids, _patient_rank(units, strata, seed, rare_first=True)))
 
 
-def check_disjoint(patients: np.ndarray | None, split: np.ndarray) -> None:
+def check_disjoint(patients: np.ndarray | None, split: np.ndarray, source: str = "the data") -> None:
     """Fail if a patient has images in two splits.
+
+    Args:
+        patients: Patient of each sample (N,), or None.
+        split: Split of each (N,).
+        source: Where the split comes from.
 
     Raises:
         UserError: Names one such patient and the splits.
@@ -140,8 +145,8 @@ def check_disjoint(patients: np.ndarray | None, split: np.ndarray) -> None:
         where = " and ".join(kinds[member[crossing[0]]])
         raise UserError(
             f"{len(crossing)} patient(s) are in more than one split, for example {str(names[crossing[0]])!r}\n"
-            f"which has images in {where}\n"
-            "Give all images of a patient the same split, or leave the split out to have it drawn by patient."
+            f"which has images in {where} of {source}\n"
+            "Give all images of a patient the same split, or leave images out by --data.exclude FILE."
         )
 
 

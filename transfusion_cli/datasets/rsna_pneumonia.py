@@ -94,12 +94,13 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
         report_missing(ids, missing, path, self.exclude)
         unlabelled = self._unlabelled()
         unknown = np.full((len(unlabelled), *targets.shape[1:]), -1 if targets.ndim == 1 else np.nan, targets.dtype)
+        patients = self._patients(ids)
         table = SampleTable(
             ids=np.concatenate([ids, unlabelled]),
             targets=np.concatenate([targets, unknown]),
             split=np.repeat(["train", "predict"], [len(ids), len(unlabelled)]),
             # Nothing is measured on the unlabelled images, so their patients may recur: they stand for themselves.
-            patients=np.concatenate([self._patients(ids), unlabelled]),
+            patients=None if patients is None else np.concatenate([patients, unlabelled]),
             paths=np.concatenate(
                 [
                     np.char.add("stage_2_train_images/", files),
@@ -129,14 +130,14 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
             )
         return code.to_numpy(dtype=np.int64)
 
-    def _patients(self, ids: np.ndarray) -> np.ndarray:
-        """NIH patient of each image, told by RSNA's mapping; the image itself where it tells none."""
+    def _patients(self, ids: np.ndarray) -> np.ndarray | None:
+        """NIH patient of each image, told by RSNA's mapping, the image itself where it tells none; None without it."""
         import pandas as pd
 
         found = sorted(self.folder.glob("*mapping*.json"))
         if not found:
             log.warning("no mapping to NIH patients in %s: patients may cross splits. Get %s", self.folder, MAPPING)
-            return ids
+            return None
         try:
             entries = json.loads(found[0].read_text(encoding="utf-8"))
             images = {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}

@@ -13,6 +13,7 @@ from transfusion_cli.metrics.classification import classification_metrics
 from transfusion_cli.metrics.recognition_rate import recognition_with_interval
 from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import Part, parts
+from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
@@ -20,6 +21,14 @@ from transfusion_cli.tasks.steps_to_target import fit_results
 
 HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", "val/auroc")
 """Metrics that TensorBoard shows beside the hyper-parameters."""
+
+
+OF_OTHERS = {
+    True: "",
+    False: " (not all of the samples that the run held back, or others)",
+    None: " (whether any of it was trained on cannot be known: the run's split.csv is not beside the checkpoint)",
+}
+"""What to say of a test split, by whether it is the run's own."""
 
 
 class ResultsWriter(pl.Callback):
@@ -52,11 +61,14 @@ class ResultsWriter(pl.Callback):
             results |= self._results(task, evaluation, part)
             tables.append(format_table(results, part.stage))
         results |= fit_results(self.folder.path)
+        origin = provenance(task, data, trainer.evaluated, "test")  # type: ignore[attr-defined]
+        results["provenance"] = origin
         self._keep("results.json", lambda path: write_json(path, results))
         frame = predictions_frame(task, data)
         self._keep("predictions_test.csv", lambda path: frame.to_csv(path, index=False))
         unit = "images (no patients known)" if data.samples.patients is None else "patients"
-        self.table = "\n\n".join([f"Test split, 95 % intervals by bootstrap over {unit}\n{tables[0]}", *tables[1:]])
+        of = OF_OTHERS[origin["own_split"]]
+        self.table = "\n\n".join([f"Test split{of}, 95 % intervals by bootstrap over {unit}\n{tables[0]}", *tables[1:]])
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 # Under names of their own: TensorBoard would take them for a restart of the curves at step 0.

@@ -9,16 +9,18 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_only
 
+from transfusion_cli.files import write_text
 from transfusion_cli.reports.csv_log import MetricsCSV
 from transfusion_cli.reports.environment import environment
 from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.spreadsheet import spreadsheet_frame
 
 
 class RunFiles(pl.Callback):
     """Write ``config.yaml``, ``overrides.txt``, ``environment.json`` and ``split.csv`` as training starts.
 
-    A resumed run keeps what it wrote first and adds ``config_1.yaml``, ``environment_1.json`` and so on. It must
-    see the same split.
+    A resumed run keeps what it wrote first and adds ``config_1.yaml``, ``environment_1.json`` and so on. Its split
+    stays the one it began with.
 
     Args:
         folder: the run folder.
@@ -42,16 +44,14 @@ class RunFiles(pl.Callback):
     @rank_zero_only
     def _write(self, trainer: pl.Trainer) -> None:
         self.folder.publish()
-        self.folder.free("config.yaml").write_text(self.config)
-        self.folder.free("overrides.txt").write_text(shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
-        self.folder.free("environment.json").write_text(json.dumps(environment(self.seed), indent=2) + "\n")
+        write_text(self.folder.free("config.yaml"), self.config)
+        write_text(self.folder.free("overrides.txt"), shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
+        write_text(self.folder.free("environment.json"), json.dumps(environment(self.seed), indent=2) + "\n")
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if data is not None and hasattr(data, "split_frame"):
-            split = self.folder.path / "split.csv"
-            text = data.split_frame().to_csv(index=False)
-            target = split if not split.exists() or split.read_text() == text else self.folder.free("split.csv")
-            target.write_text(text)
-            (target.with_suffix(".sha256")).write_text(f"{data.split_hash}\n")
+        split = self.folder.split
+        if data is not None and hasattr(data, "split_frame") and not split.exists():
+            write_text(split, spreadsheet_frame(data.split_frame()).to_csv(index=False))
+            write_text(split.with_suffix(".sha256"), f"{data.split_hash}\n")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop logged rows that a resumed run is about to write again."""
@@ -62,4 +62,4 @@ class RunFiles(pl.Callback):
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write strict JSON: what is undefined is null, never NaN."""
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from transfusion_cli.data.run_split import FILE as SPLIT
 from transfusion_cli.errors import UserError
 from transfusion_cli.lock import FileLock
 
@@ -68,6 +69,14 @@ class RunFolder:
         parent = Path(os.path.realpath(ckpt_path)).parent
         home = parent.parent if parent.name == "checkpoints" else parent
         return cls(home) if (home / "config.yaml").is_file() else None
+
+    @staticmethod
+    def split_beside(ckpt_path: str | Path | None) -> Path | None:
+        """The split file of the run that a checkpoint lies in, or beside the checkpoint itself."""
+        if ckpt_path is None:
+            return None
+        folder = Path(os.path.realpath(ckpt_path)).parent
+        return next((path for path in (folder / SPLIT, folder.parent / SPLIT) if path.is_file()), None)
 
     def refuse_links(self) -> None:
         """See that what is written here stays here.
@@ -138,6 +147,11 @@ class RunFolder:
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"
+
+    @property
+    def split(self) -> Path:
+        """Which sample is in which split."""
+        return self.path / SPLIT
 
     @property
     def checkpoints(self) -> Path:

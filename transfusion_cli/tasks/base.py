@@ -1,6 +1,6 @@
 """The LightningModule that carries a transfer strategy through its phases."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.models.base_weights import BaseWeights
@@ -24,12 +23,11 @@ from transfusion_cli.strategies.composed import as_strategy
 from transfusion_cli.strategies.freezing import set_modes, start_phase
 from transfusion_cli.strategies.full_fine_tuning import FullFineTuning
 from transfusion_cli.strategies.parts import NetworkParts
-from transfusion_cli.strategies.plan import Phase, check_plan, parameter_groups
+from transfusion_cli.strategies.plan import Phase, check_plan
 from transfusion_cli.strategies.statistics_guard import StatisticsGuard
 from transfusion_cli.tasks.global_loss import GlobalLoss
 from transfusion_cli.tasks.loss_watch import LossWatch
-from transfusion_cli.tasks.optimizer_options import apply_changed_options, plain_options
-from transfusion_cli.tasks.schedules import WarmupCosine
+from transfusion_cli.tasks.optimisation import Optimisation
 from transfusion_cli.tasks.spread import validate_between_steps
 
 CHECKPOINT_KEY = "transfusion"
@@ -90,14 +88,12 @@ class TransferTask(pl.LightningModule):
         self.phase_start_epoch = 0
         self.phase_start_step = 0
         self.reestimated = False
-        self._plateau: ReduceLROnPlateau | None = None
-        self._plateau_state: dict[str, Any] | None = None
         self._guard: StatisticsGuard | None = None
         self.loss_watch = LossWatch()
         self.global_loss = GlobalLoss()
         self.shown: dict[str, float | Tensor] = {}
-        self._options: list[dict[str, Any]] = []
-        self._resumed_options: list[dict[str, Any]] = []
+        self.split: str | None = None  # hash of the split that it was trained on
+        self.optimisation = Optimisation()
 
     # --- building -------------------------------------------------------------------------------------------
 
@@ -229,8 +225,7 @@ class TransferTask(pl.LightningModule):
         self.phase_index = index
         self.phase_start_epoch = epoch
         self.phase_start_step = step
-        self._plateau_state = None
-        self._resumed_options = []
+        self.optimisation.start_phase()
         start_phase(self.network, self.phase)
         self.train()
 
@@ -241,11 +236,16 @@ class TransferTask(pl.LightningModule):
             set_modes(self.network, self.phase, self.parts)
         return self
 
+    def on_fit_start(self) -> None:
+        """Note what it is trained on."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if data is not None:
+            self.split = data.run_split.sha256 if data.follows_run else data.split_hash
+
     def on_train_start(self) -> None:
         """Take up changed optimizer options; re-estimate BatchNorm statistics where the plan says so, once in a run."""
         schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
-        apply_changed_options(self.trainer.optimizers[0], schedules, self._resumed_options, self._options)
-        self._resumed_options = []
+        self.optimisation.take_up_changes(self.trainer.optimizers[0], schedules)
         if self.phase.statistics == "reestimate" and not self.reestimated:
             self._reestimate()
         half = "16" in str(self.trainer.precision) and self.phase.moving(self.parts)
@@ -316,48 +316,12 @@ class TransferTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """A fresh optimizer that holds exactly the phase's parameters, in named groups."""
-        defaults = self.optimizer([nn.Parameter(torch.zeros(1))]).defaults
-        groups = parameter_groups(
-            self.network,
-            self.phase,
-            self.parts,
-            lr=float(defaults["lr"]),
-            weight_decay=float(defaults.get("weight_decay", 0.0)),
-        )
-        optimizer = self.optimizer(groups)
-        self._options = plain_options(optimizer)
-        self._plateau = None
-        if self.lr_scheduler is None:
-            return optimizer
-        schedule = self._schedule(optimizer)
-        if isinstance(schedule, ReduceLROnPlateau):
-            # Lightning steps it after the checkpoint is written, which a resumed run would miss.
-            self._plateau = schedule
-            if self._plateau_state is not None:
-                schedule.load_state_dict(self._plateau_state)
-            return optimizer
-        interval = "step" if isinstance(schedule, WarmupCosine) else "epoch"
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
-
-    def _schedule(self, optimizer: torch.optim.Optimizer) -> Any:
-        assert self.lr_scheduler is not None
-        make: Callable[..., Any] = self.lr_scheduler
-        schedule = make(optimizer)
-        if isinstance(schedule, WarmupCosine):
-            schedule.fit_to(max(1, int(self.trainer.estimated_stepping_batches) - self.phase_start_step))
-        return schedule
+        return self.optimisation.configure(self)
 
     def step_plateau(self, metrics: dict[str, float]) -> None:
         """Let a plateau schedule see the validation metrics of this epoch."""
-        if self._plateau is None or self.trainer.sanity_checking:
-            return
-        monitor = getattr(self._plateau, "monitor", "val/loss")
-        if monitor not in metrics:
-            raise UserError(
-                f"The learning-rate schedule watches {monitor!r}, which is not measured.\n"
-                f"Choose one of {', '.join(sorted(key for key in metrics if key.count('/') == 1))}."
-            )
-        self._plateau.step(metrics[monitor])
+        if not self.trainer.sanity_checking:
+            self.optimisation.step_plateau(metrics)
 
     def backward_share(self, batch_idx: int, total: Tensor, weight: Tensor, penalty: Tensor | None, n: int) -> Tensor:
         """What a training step returns: this process's share of the loss of all samples of the optimizer step.
@@ -398,7 +362,8 @@ class TransferTask(pl.LightningModule):
 
     def describe(self) -> dict[str, Any]:
         """What any checkpoint of this task, full or delta, says about its network, as plain data."""
-        return {"backbone": self.backbone, "input_size": list(self.input_size), "carried": sorted(self.carried)}
+        size, carried = list(self.input_size), sorted(self.carried)
+        return {"backbone": self.backbone, "input_size": size, "carried": carried, "split": self.split}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs: base weights, plan and phase."""
@@ -409,9 +374,8 @@ class TransferTask(pl.LightningModule):
             "phase": self.phase_index,
             "phase_start": (self.phase_start_epoch, self.phase_start_step),
             "reestimated": self.reestimated,
-            "optimizer": self._options,
             "epoch_loss": self.global_loss.state(),
-            "plateau": self._plateau.state_dict() if self._plateau is not None else None,
+            **self.optimisation.state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -419,9 +383,9 @@ class TransferTask(pl.LightningModule):
         if not self.built:
             self.build(checkpoint[CHECKPOINT_KEY])
         own = checkpoint[CHECKPOINT_KEY]
+        self.split = own.get("split")
         self.reestimated = own["reestimated"]
-        self._plateau_state = own["plateau"]
-        self._resumed_options = own["optimizer"]
+        self.optimisation.restore(own)
         self.global_loss.restore(own.get("epoch_loss", [0.0, 0.0]))
 
 

@@ -92,7 +92,7 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
             f"{path} does not fit the configured network ({len(unexpected)} tensors without a place).\n"
             "Use the run's own config: leave --config out, or give its --model.transfer."
         )
-    task.validation_metrics = own.get("metrics", {})
+    task.validation_metrics, task.split = own.get("metrics", {}), own.get("split")
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -49,6 +49,8 @@ class Trainer(pl.Trainer):
         )
         connect(self)
         self.synchronises_batch_norm = sync_batchnorm
+        self.evaluated: str | None = None
+        """The checkpoint of the last evaluation."""
 
     def fit(  # type: ignore[override]
         self,
@@ -193,7 +195,7 @@ class Trainer(pl.Trainer):
         self._meet()
         if not isinstance(model, TransferTask) or ckpt_path is None:
             return ckpt_path
-        ckpt_path = self._resolve(ckpt_path)
+        self.evaluated = ckpt_path = self._resolve(ckpt_path)
         if is_delta(ckpt_path):
             load_delta(model, ckpt_path)
             return None
