@@ -291,7 +291,7 @@ def test_copies_stay_together_where_no_patients_are_known(tmp_path, caplog):
 
 
 def test_official_splits_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("transfusion_cli.data.base.duplicate_groups", None)
+    monkeypatch.setattr("transfusion_cli.data.units.duplicate_groups", None)
     for part in ("train", "val", "test"):
         build_image_folders(tmp_path / part, patients=6)
     table = folders(tmp_path, train_fraction=0.5).samples

@@ -12,7 +12,6 @@ from lightning import LightningDataModule
 from transfusion_cli.data import augmentation as augmentations
 from transfusion_cli.data.cache import open_cache
 from transfusion_cli.data.dataset import ImageDataset, Reader
-from transfusion_cli.data.duplicates import duplicate_groups
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
 from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.run_split import Authority, RunSplit
@@ -33,6 +32,7 @@ from transfusion_cli.data.splits import (
     label_matrix,
     split_hash,
 )
+from transfusion_cli.data.units import units
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -225,7 +225,7 @@ class MedicalDataModule(LightningDataModule):
         if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
             return  # what would be drawn here gives way to it
         rows = table.rows("train")
-        held_out = hold_out(self._units(table)[rows], table.strata[rows], fraction, self.split_seed)
+        held_out = hold_out(units(table, self.folder)[rows], table.strata[rows], fraction, self.split_seed)
         table.split[rows[held_out]] = new_split
 
     def hold_out_number(self, table: SampleTable, images: int, new_split: Split) -> None:
@@ -233,12 +233,12 @@ class MedicalDataModule(LightningDataModule):
         if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
             return
         rows = table.rows("train")
-        held_out = hold_out_images(self._units(table)[rows], table.strata[rows], images, self.split_seed)
+        held_out = hold_out_images(units(table, self.folder)[rows], table.strata[rows], images, self.split_seed)
         table.split[rows[held_out]] = new_split
 
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
         """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
-        return folds(self._units(table), table.strata, number, self.split_seed)
+        return folds(units(table, self.folder), table.strata, number, self.split_seed)
 
     # Lightning's hooks.
 
@@ -350,18 +350,6 @@ class MedicalDataModule(LightningDataModule):
         if size < len(rows):
             ids = whole.training_order(self.seed)
             table.train_on(ids[np.isin(ids, table.ids[rows])][: max(1, size)])
-
-    def _units(self, table: SampleTable) -> np.ndarray:
-        """Name of what must not part, of each sample: the patient, or where none is known the image and its copies."""
-        if table.patients is not None:
-            return table.patients
-        if table.copies is None:
-            table.copies = table.ids.copy()
-            if table.paths is not None and self.folder is not None:
-                rows = table.rows("train")
-                first = duplicate_groups(self.folder, table.paths[rows], table.targets[rows])
-                table.copies[rows] = table.ids[rows][first]
-        return table.copies
 
     def _check_classes(self, table: SampleTable) -> None:
         """Every class must occur in training; a label may be missing from a small subset, with a warning."""
