@@ -35,7 +35,8 @@ def a_run(folder, seed=0, step=None, budget=1000, transfer="FullFineTuning", val
     (folder / "steps_to_target.json").write_text(json.dumps({**target, "budget": budget}))
     rows = "".join(f"{step},,{score}\n{step},0.1,\n" for step, score in enumerate(val))
     (folder / "metrics.csv").write_text(f"step,train/loss,val/auroc\n{rows}")
-    (folder / "results.json").write_text(json.dumps({"test/auroc": {"value": test}, "val/auroc": {"value": 0.7}}))
+    results = {"test/auroc": {"value": test}, "val/auroc": {"value": 0.7}, "provenance": {"own_split": True}}
+    (folder / "results.json").write_text(json.dumps(results))
     return folder
 
 
@@ -86,7 +87,7 @@ def test_a_run_is_what_it_was_last(home):
     a_run(home / "lightning_logs/a/version_1", 2, max_epochs=9)
     assert len(transfusion("compare a")) == 2
     (run / "config_1.yaml").write_text((run / "config.yaml").read_text().replace("max_epochs: 5", "max_epochs: 9"))
-    (run / "results_1.json").write_text('{"test/auroc": {"value": 0.95}}')
+    (run / "results_1.json").write_text('{"test/auroc": {"value": 0.95}, "provenance": {"own_split": true}}')
     (group,) = transfusion("compare a")
     assert group.measures["test/auroc"].mean == pytest.approx(0.9)
 
@@ -170,3 +171,15 @@ def test_needs_no_torch():
 
     code = "import sys, transfusion_cli.cli.compare as c; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_tests_on_other_samples_are_not_the_runs_results(home, capsys):
+    run = a_run(home / "lightning_logs/a/version_0", 1)
+    own = json.loads((run / "results.json").read_text())["test/auroc"]["value"]
+    for number, claim in enumerate((False, None), start=1):
+        entry = {"test/auroc": {"value": 0.999}, "provenance": {"own_split": claim}}
+        (run / f"results_{number}.json").write_text(json.dumps(entry))
+    (group,) = transfusion("compare a")
+    assert group.measures["test/auroc"].mean == own
+    out = capsys.readouterr().out
+    assert f"held back: {run.relative_to(home)}/results_2.json" in out and "results_1.json" in out

@@ -51,7 +51,7 @@ def mistake(command: str, capsys) -> str:
     captured = capsys.readouterr()
     assert stop.value.code == 2
     assert captured.out == ""
-    message = captured.err.removeprefix("transfusion: ")
+    message = captured.err.rpartition("transfusion: ")[2]  # what was wrong with the data may be told before
     assert 1 <= len(message.splitlines()) <= 3, message
     assert "Traceback" not in message
     assert all(len(line) < 330 for line in message.splitlines())
