@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.tasks.base import CHECKPOINT_KEY
+from transfusion_cli.tasks.description import Run, described
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} is not a checkpoint of a transfusion run.\n"
             f"To start from weights of another program: --model.pretrained {path}"
         )
+    described(checkpoint[CHECKPOINT_KEY], Run, path)
     return checkpoint
 
 

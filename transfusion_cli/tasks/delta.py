@@ -3,7 +3,6 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,6 +11,7 @@ from safetensors.torch import save_file
 from transfusion_cli.errors import UserError
 from transfusion_cli.models.state_hash import state_hash
 from transfusion_cli.tasks.base import TransferTask
+from transfusion_cli.tasks.description import Network, described
 
 FORMAT = "transfusion-delta-1"
 
@@ -72,7 +72,11 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
             that the run started from.
     """
     tensors, metadata = _read(Path(path))
-    own: dict[str, Any] = json.loads(metadata["task"])
+    try:
+        own = described(json.loads(metadata["task"]), Network, path)
+        base_sha256, base_source = metadata["base_sha256"], metadata["base_source"]
+    except (KeyError, ValueError):
+        raise UserError(f"{path} does not say what it is a part of.\nGive the run's best.ckpt.") from None
     if own["backbone"] != task.backbone or own["class_names"] != list(getattr(task, "class_names", [])):
         raise UserError(
             f"{path} holds a {own['backbone']} for {len(own['class_names'])} classes, which is not configured.\n"
@@ -80,14 +84,17 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
         )
     if not task.built:
         task.build(own, with_base=True)
-    if task.base.sha256 != metadata["base_sha256"]:
+    if task.base.sha256 != base_sha256:
         raise UserError(
             f"{path} belongs to other base weights than --model.pretrained {task.pretrained}.\n"
-            f"The run started from {metadata['base_source']!r} (sha256 {metadata['base_sha256'][:12]}…)."
+            f"The run started from {base_source!r} (sha256 {base_sha256[:12]}…)."
         )
-    _, unexpected = task.load_state_dict(tensors, strict=False)
+    try:
+        _, unexpected = task.load_state_dict(tensors, strict=False)
+    except RuntimeError:  # tensors of other shapes
+        unexpected = list(tensors)
     state = {name: tensor.detach().cpu() for name, tensor in task.state_dict().items()}
-    if unexpected or state_hash(state) != own["state_sha256"]:
+    if unexpected or state_hash(state) != own.get("state_sha256"):
         raise UserError(
             f"{path} does not fit the configured network ({len(unexpected)} tensors without a place).\n"
             "Use the run's own config: leave --config out, or give its --model.transfer."

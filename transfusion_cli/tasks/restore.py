@@ -13,6 +13,7 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
+from transfusion_cli.tasks.description import Network, described
 from transfusion_cli.trust import check_classes, imports_from, refusal, trusted
 
 UNUSED = ("optimizer", "lr_scheduler")
@@ -44,7 +45,7 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
         model, seed = settings["model"], settings["seed_everything"]
         with safe_open(path, framework="pt") as file:
-            own = json.loads((file.metadata() or {})["task"])
+            own = described(json.loads((file.metadata() or {})["task"]), Network, path)
         facts = {"target": own["target"], "class_names": own["class_names"], "image_size": own["input_size"][-1]}
         return {**model["init_args"], **facts, "seed": seed, "_class_path": model["class_path"]}
     except (SafetensorError, KeyError, TypeError, IndexError, OSError, ValueError, yaml.YAMLError):
@@ -107,5 +108,18 @@ def restore(path: str | Path, trust: Iterable[str] = (), kind: type | None = Non
     else:
         checkpoint = read_checkpoint(path)
         task.on_load_checkpoint(checkpoint)
-        task.load_state_dict(checkpoint["state_dict"])
+        load_weights(task, checkpoint, path)
     return task
+
+
+def load_weights(task: TransferTask, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Give a task the weights of a checkpoint.
+
+    Raises:
+        UserError: they are those of another network.
+    """
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[-1].strip()[:200]
+        raise UserError(f"The weights in {path} are not those of the network it describes.\n{reason}") from None
