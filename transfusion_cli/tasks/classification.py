@@ -38,8 +38,8 @@ class ClassificationTask(TransferTask):
         class_names: names of the classes or labels; follows the data.
         class_weights: weight of each class (multiclass, ordinal) or of each label's positives (binary, multilabel);
             ``auto`` balances the training split.
-        label_smoothing: share of each target moved to the other classes, in [0, 1).
-        focal_gamma: focusing exponent of the focal loss; 0 is plain cross-entropy.
+        label_smoothing: share of each target spread evenly over all classes, its own among them, in [0, 1).
+        focal_gamma: focusing exponent of the focal loss, 0 or more; 0 is plain cross-entropy.
         kwargs: as for ``TransferTask``.
     """
 
