@@ -18,6 +18,7 @@ from torch import nn
 from transfusion_cli.errors import UserError
 from transfusion_cli.models import cbr as cbr  # registers our backbones
 from transfusion_cli.models import cifar_resnet as cifar_resnet
+from transfusion_cli.models.backbone_args import cannot_build, checked_backbone_args
 from transfusion_cli.models.facts import head_names, in_head, pretrained_config
 from transfusion_cli.models.matching import Match, match
 from transfusion_cli.models.state_hash import state_hash
@@ -47,12 +48,13 @@ def build_network(
         pretrained: Published weights (True), none (False), or a file. The source's classifier is never loaded.
         drop_rate: Dropout before the head.
         image_size: Side of the input in pixels, for the architectures that fix it (position embeddings are resized).
-        **kwargs: Passed on to ``timm.create_model``.
+        **kwargs: Passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
 
     Raises:
-        UserError: Unknown name, no such weights, no network, or a file that does not fit.
+        UserError: Unknown name or argument, no such weights, no network, or a file that does not fit.
     """
     _check_name(name)
+    kwargs = checked_backbone_args(kwargs)
     weights = None if isinstance(pretrained, bool) else read_weights(pretrained)  # before the work of building
     options = {"num_classes": num_outputs, "in_chans": in_chans, **kwargs}
     if drop_rate:
@@ -64,8 +66,15 @@ def build_network(
         _check_published(name)
     try:
         network = timm.create_model(name, pretrained=pretrained is True, **options)
-    except OSError as error:  # what the hub client and urllib raise for every failure of the network
-        raise _offline(name) from error
+    except Exception as error:
+        # OSError is what the hub client and urllib raise for every failure of the network
+        if isinstance(error, OSError) and pretrained is True:
+            raise _offline(name) from error
+        if kwargs:  # whatever a wrong argument runs into inside the architecture
+            raise cannot_build(name, kwargs, error) from error
+        raise
+    if kwargs and num_outputs and not head_names(network):
+        raise cannot_build(name, kwargs, ValueError("the network has no classifier"))
     if weights is not None:
         report = _load(network, weights, str(pretrained))
         (logger.info if report.complete else logger.warning)(report.summary())

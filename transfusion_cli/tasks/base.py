@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.models.backbone_args import checked_backbone_args
 from transfusion_cli.models.base_weights import BaseWeights
 from transfusion_cli.models.batch_norm import reestimate_statistics
 from transfusion_cli.models.facts import input_size, normalisation
@@ -148,7 +149,7 @@ class TransferTask(pl.LightningModule):
                 pretrained=pretrained,
                 drop_rate=self.dropout,
                 image_size=self.image_size,
-                **self.backbone_args,
+                **checked_backbone_args(self.backbone_args),
             )
 
     def _initialised(self, loaded: nn.Module) -> nn.Module:
