@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from support.runs import make_task
 from torch import Tensor, nn
 
 import transfusion_cli.models.pretrained as pretrained_module
@@ -167,6 +168,28 @@ def test_a_file_of_another_backbone(tmp_path: Path, source: dict[str, Tensor], o
     with pytest.raises(UserError, match="backbone that the file was made with") as error:
         build_network(other, num_outputs=1, pretrained=tmp_path / "w.safetensors")
     assert len(str(error.value).splitlines()) <= 3
+
+
+def test_a_file_of_a_deeper_backbone_fits_nowhere_else(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(timm.create_model("cifar_resnet32").state_dict(), path)
+    with pytest.raises(UserError, match="of another backbone than cifar_resnet20") as error:
+        build_network(NAME, num_outputs=1, pretrained=path)
+    what, where, advice = str(error.value).splitlines()
+    assert str(path) in what
+    assert where == "60 of its 188 tensors have no place there, such as layer1.3.bn1.bias"
+    assert advice == "Give the backbone that the file was made with: --model.backbone cifar_resnet32"
+    _, report = build_network("cifar_resnet32", num_outputs=1, pretrained=path)
+    assert report.complete
+
+
+def test_checkpoints_of_our_own(tmp_path: Path) -> None:
+    task = make_task(tmp_path)
+    task.build()
+    torch.save({"state_dict": task.state_dict(), "transfusion": {"carried": []}}, tmp_path / "best.ckpt")
+    network, report = build_network(NAME, num_outputs=5, pretrained=tmp_path / "best.ckpt")
+    assert_loaded(network, task.network.state_dict())
+    assert report.complete and set(report.unexpected) == {"mean", "std"}
 
 
 def test_a_family_filter_renames_and_resizes(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from transfusion_cli.models import cbr as cbr  # registers our backbones
 from transfusion_cli.models import cifar_resnet as cifar_resnet
 from transfusion_cli.models.backbone_args import cannot_build, checked_backbone_args
 from transfusion_cli.models.facts import head_names, in_head, pretrained_config
+from transfusion_cli.models.lookalike import lookalike
 from transfusion_cli.models.matching import Match, match
 from transfusion_cli.models.state_hash import state_hash
 from transfusion_cli.models.weights_file import WeightsFile, read_weights
@@ -134,21 +135,34 @@ def _load(network: nn.Module, weights: WeightsFile, file: str) -> WeightsReport:
     config.update(weights.facts)
     name = config["architecture"]
     fit = match(network, name, weights.tensors)
+    if problem := _misfit(network, name, weights, fit, file):
+        other = lookalike(network, weights.tensors)
+        known = f": --model.backbone {other}" if other else ""
+        raise UserError(f"{problem}\nGive the backbone that the file was made with{known}")
+    network.load_state_dict(fit.tensors, strict=False)
+    return _report(network, file, tuple(fit.tensors), fit)
+
+
+def _misfit(network: nn.Module, name: str, weights: WeightsFile, fit: Match, file: str) -> str | None:
+    """Two lines about what speaks against the weights' being of this architecture."""
     target, body = list(network.state_dict()), len(fit.tensors) + len(fit.missing) + len(fit.shape_mismatch)
     if not fit.tensors:
-        raise UserError(
+        return (
             f"Nothing in the weights file fits {name}: {file}\n"
-            f"The file has {', '.join(list(weights.tensors)[:3])}; the network has {', '.join(target[:3])}\n"
-            "Give the backbone that the file was made with"
+            f"The file has {', '.join(list(weights.tensors)[:3])}; the network has {', '.join(target[:3])}"
         )
     if 2 * len(fit.tensors) < body:
         example = (*fit.shape_mismatch, *(f"{missing} is not in the file" for missing in fit.missing))[0]
-        raise UserError(
+        return (
             f"Only {len(fit.tensors)} of the {body} tensors of {name} are in the weights file: {file}\n"
-            f"For example, {example}\nGive the backbone that the file was made with"
+            f"For example, {example}"
         )
-    network.load_state_dict(fit.tensors, strict=False)
-    return _report(network, file, tuple(fit.tensors), fit)
+    if fit.foreign:
+        return (
+            f"The weights file is of another backbone than {name}: {file}\n"
+            f"{len(fit.foreign)} of its {len(weights.tensors)} tensors have no place there, such as {fit.foreign[0]}"
+        )
+    return None
 
 
 def _report_published(network: Any, source: str) -> WeightsReport:
