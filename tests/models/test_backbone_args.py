@@ -66,6 +66,7 @@ def test_a_checkpoint_path_cannot_come_in_by_the_back_door(tmp_path) -> None:
         ("resnet18", {"act_layer": "bogus"}, "bogus"),
         ("resnet18", {"pruned": True}, "backbone_args: pruned=True"),
         ("resnet18", {"features_only": True}, "no classifier"),
+        ("cbr_tiny", {"padding": "bogus"}, "padding of a CBR network"),
         ("vit_tiny_patch16_224", {"embed_dim": 7, "depth": 1}, "embed_dim=7, depth=1"),
         ("vit_tiny_patch16_224", {"img_size": "large"}, "img_size='large'"),
     ],

@@ -241,8 +241,9 @@ def test_a_network_that_fails_later(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pretrained_module, "_hub_is_out_of_reach", lambda _: False)
     monkeypatch.setattr(pretrained_module.timm, "create_model", unreachable)
-    with pytest.raises(UserError, match="No network"):
-        build_network("resnet18", num_outputs=1, pretrained=True)
+    for name, pretrained in (("resnet18", True), ("hf-hub:owner/model", False)):  # whose facts are on the hub too
+        with pytest.raises(UserError, match="No network"):
+            build_network(name, num_outputs=1, pretrained=pretrained)
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(10, 3), (2, 1)])

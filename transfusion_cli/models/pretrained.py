@@ -67,9 +67,11 @@ def build_network(
         _check_published(name)
     try:
         network = timm.create_model(name, pretrained=pretrained is True, **options)
+    except UserError:
+        raise
     except Exception as error:
         # OSError is what the hub client and urllib raise for every failure of the network
-        if isinstance(error, OSError) and pretrained is True:
+        if isinstance(error, OSError) and (pretrained is True or ":" in name):
             raise _offline(name) from error
         if kwargs:  # whatever a wrong argument runs into inside the architecture
             raise cannot_build(name, kwargs, error) from error
