@@ -1,5 +1,7 @@
 """The line between two networks, and stages that forget."""
 
+import copy
+
 import pytest
 import torch
 from support.subjects import CountingLoader, same, state, subject
@@ -8,6 +10,8 @@ from transfusion_cli.analysis.barrier import barrier_height, interpolate, same_s
 from transfusion_cli.analysis.robustness import TRAINED, stage_robustness
 from transfusion_cli.analysis.subject import Subject
 from transfusion_cli.errors import UserError
+from transfusion_cli.models.ac_norm import ac_norm_layers, convert_ac_norm
+from transfusion_cli.models.batch_norm import batch_norm_layers
 
 torch.set_num_threads(1)
 STATISTICS = [batch["image"] for batch in CountingLoader(2).batches]
@@ -59,6 +63,29 @@ def test_shared_statistics_stay():
     b.network.conv1.weight.data.mul_(1.3)
     assert same_statistics(a, b) and not same_statistics(a, subject("c", 1))
     assert line(a, b) == line(a, b, statistics=STATISTICS)
+
+
+@pytest.mark.parametrize("statistics", [(), STATISTICS])
+def test_every_point_between_recalibrated_networks_is_that_network(statistics):
+    """The interpolated weights are temporary tensors, which must not be taken for each other by their addresses."""
+    a, b = subject("a", backbone="resnet18"), subject("b", backbone="resnet18")
+    for end in (a, b):
+        convert_ac_norm(end.network, batch_norm_layers(end.network)).eval()
+    draws = torch.Generator().manual_seed(1)
+    for layer in ac_norm_layers(b.network).values():
+        layer.bn.weight.data += 0.2 * torch.randn(layer.bn.weight.shape, generator=draws)
+        layer.bn.bias.data += 0.5 * torch.randn(layer.bn.bias.shape, generator=draws)
+        layer.refresh()
+    assert same_statistics(a, b)  # so they stay: nothing is estimated anew
+    ends, loader = (a.network.state_dict(), b.network.state_dict()), CountingLoader(2)
+    between = copy.deepcopy(a.network)
+    for row in line(a, b, loader, statistics=statistics):
+        alpha = row["alpha"]
+        between.load_state_dict({n: x if "num" in n else torch.lerp(x, ends[1][n], alpha) for n, x in ends[0].items()})
+        with torch.no_grad():
+            logits = torch.cat([between(a.normalise(batch["image"])) for batch in loader.batches])
+        expected = score(logits, torch.cat([batch["target"] for batch in loader.batches]))["loss"]
+        assert row["value"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_no_line_between_architectures():

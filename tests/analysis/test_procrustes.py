@@ -32,6 +32,35 @@ def test_chance_by_permutation(n, d1, d2):
     assert procrustes(moments_of(x, y)).chance == pytest.approx(sum(permuted) / 60, rel=0.06)
 
 
+@pytest.mark.parametrize(
+    ("d1", "d2", "n", "draws"),
+    [
+        (5, 5, 30, 2000),
+        (20, 20, 60, 500),
+        (64, 64, 100, 150),
+        (64, 64, 640, 50),
+        (20, 40, 60, 500),
+        (30, 50, 40, 500),  # more neurons than data points
+    ],
+)
+def test_chance_by_rotation(d1, d2, n, draws):
+    """Data of these scatter matrices that have nothing to do with each other: one side turned at random about its mean.
+
+    The tolerance is four standard errors of these draws and of the simulation, which makes 200 or more.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(n, d, generator=generator, dtype=torch.float64) ** p for d, p in ((d1, 1), (d2, 3)))
+    about_the_mean = torch.linalg.qr(
+        torch.cat([torch.ones(n, 1), torch.randn(n, n - 1, generator=generator)], 1).double()
+    )
+    a, b = (about_the_mean[0][:, 1:].T @ z for z in (x, y))
+    q, r = torch.linalg.qr(torch.randn(draws, n - 1, n - 1, generator=generator, dtype=torch.float64))
+    turned = (q * r.diagonal(dim1=1, dim2=2).sign()[:, None]) @ b
+    values = torch.linalg.svdvals(a.T @ turned).sum(dim=1) / (a.norm() * b.norm())
+    error = 4 * float(values.std()) * (1 / draws + 1 / 200) ** 0.5
+    assert procrustes(moments_of(x, y)).chance == pytest.approx(float(values.mean()), abs=error)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 8), st.integers(1, 8), st.floats(1e-3, 1e3), st.integers(0, 10_000))
 def test_invariant_to_rotation_and_scale_symmetric_and_one_for_itself(d1, d2, scale, seed):

@@ -9,9 +9,10 @@ from sklearn import metrics as sk
 from support.predicted import predicted
 from torchmetrics.functional.classification import multilabel_auroc
 
+from transfusion_cli.metrics.bootstrap import WeightedMetrics, bootstrap_intervals
 from transfusion_cli.metrics.classification import classification_metrics
-from transfusion_cli.metrics.probabilities import decisions
-from transfusion_cli.targets import TARGETS
+from transfusion_cli.metrics.probabilities import decisions, log_odds, probabilities
+from transfusion_cli.targets import TARGETS, num_logits
 
 NAN = float("nan")
 
@@ -152,6 +153,43 @@ def test_perfect_is_exactly_one() -> None:
     for seed in range(20):
         score = torch.rand(997, 1, generator=torch.Generator().manual_seed(seed))
         assert classification_metrics("binary", ["n", "p"], score, (score > 0.3).float())["auroc"] == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_ranking_by_log_odds_is_ranking_by_probability(target) -> None:
+    data = predicted(target)
+    logits = torch.randn(len(data.targets), num_logits(target, len(data.class_names)))
+    arguments = (target, data.class_names, probabilities(target, logits), data.targets)
+    ours = classification_metrics(*arguments, log_odds(target, logits))
+    assert ours == pytest.approx(classification_metrics(*arguments), abs=1e-12)
+
+
+def too_sure(target, samples: int = 400) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """Class names, targets and logits around 38, where the sigmoid is 1 in float64."""
+    draws = torch.Generator().manual_seed(0)
+    width = 3 if target == "multilabel" else 1
+    truth = torch.randint(0, 2, (samples, width), generator=draws)
+    logits = 38 + 3 * truth + 3 * torch.randn(truth.shape, generator=draws)
+    names = ["a", "b", "c"] if target == "multilabel" else ["a", "b"]
+    if target == "multiclass":
+        return names, truth[:, 0], torch.cat([0 * logits, logits], dim=1)
+    return names, truth[:, 0] if target == "ordinal" else truth.float(), logits
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_network_too_sure_for_probabilities_is_ranked_by_its_logits(target) -> None:
+    names, targets, logits = too_sure(target)
+    p, odds = probabilities(target, logits), log_odds(target, logits)
+    ours = classification_metrics(target, names, p, targets, odds)
+    expected = sk.roc_auc_score(targets, logits[:, -1] if target == "multiclass" else logits)
+    assert ours["auroc"] == pytest.approx(expected, abs=1e-12)
+    assert classification_metrics(target, names, p, targets)["auroc"] < expected - 0.02
+    # The bootstrap ranks by the same.
+    clusters = torch.arange(len(targets))
+    weighted = WeightedMetrics(target, names, p, targets, clusters, odds)(torch.ones(len(targets), 1))
+    assert {name: value.item() for name, value in weighted.items()} == pytest.approx(ours, abs=1e-6, nan_ok=True)
+    low, high, _ = bootstrap_intervals(target, names, p, targets, resamples=200, scores=odds)["auroc"]
+    assert low < ours["auroc"] < high < ours["auroc"] + 0.06
 
 
 @pytest.mark.parametrize(("target", "shape"), [("binary", (5,)), ("multilabel", (5, 2)), ("multiclass", (5, 1))])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
-from transfusion_cli.metrics.probabilities import decisions, probabilities
-from transfusion_cli.targets import TARGETS
+from transfusion_cli.metrics.probabilities import decisions, log_odds, probabilities
+from transfusion_cli.targets import TARGETS, Target
 
 
 def test_sigmoid_and_softmax_agree_with_scipy() -> None:
@@ -39,6 +41,54 @@ def test_ordinal_is_a_distribution_and_its_decision_the_median(logits: list[list
     assert (decisions("ordinal", p).numpy() == (exceeds > 0.5).sum(axis=1))[clear].all()
 
 
+def exact_log_odds(target: Target, row: list[float]) -> list[float]:
+    """By the definition, in numbers of 400 digits."""
+    with localcontext(prec=400):
+        if target in ("binary", "multilabel"):
+            return row
+        weights = [Decimal(value).exp() for value in row]
+        if target == "ordinal":
+            yes = [weight / (1 + weight) for weight in weights]
+            reached = [Decimal(1)]
+            for share in yes:
+                reached.append(reached[-1] * share)
+            weights = [here * (1 - share) for here, share in zip(reached, yes, strict=False)] + reached[-1:]
+        total = sum(weights)
+        return [float((weight / (total - weight)).ln()) for weight in weights]
+
+
+LOGITS = st.lists(st.floats(-60, 60, width=32) | st.sampled_from([-300.0, 300.0, 0.0]), min_size=3, max_size=3)
+
+
+@given(target=st.sampled_from(TARGETS), rows=st.lists(LOGITS, min_size=1, max_size=4))
+def test_log_odds_are_their_definition_however_sure_the_network(target: Target, rows: list[list[float]]) -> None:
+    expected = [exact_log_odds(target, row) for row in rows]
+    np.testing.assert_allclose(log_odds(target, torch.tensor(rows)), expected, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_log_odds_are_those_of_the_probabilities(target: Target) -> None:
+    logits = torch.randn(300, 4) * 4
+    torch.testing.assert_close(log_odds(target, logits), probabilities(target, logits).logit(), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_samples_that_all_look_certain_stay_apart_and_equal_ones_tie(target: Target) -> None:
+    sure = torch.tensor([38.0, 41.5, 41.5, 60.0, 3e38])[:, None] * torch.tensor([1.0, -1, -1])
+    if target == "ordinal":
+        sure = sure.neg()
+    assert (probabilities(target, sure)[:, 0] == 1).all()
+    first = log_odds(target, sure)[:, 0]
+    assert first.isfinite().all()
+    assert first.diff().sign().tolist() == [1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_log_odds_of_finite_logits_are_numbers(target: Target) -> None:
+    assert not log_odds(target, torch.tensor([[3e38, -3e38, 0.0], [-3e38, 3e38, 3e38]])).isnan().any()
+    assert log_odds(target, torch.full((1, 3), torch.nan)).isnan().all()
+
+
 def test_decisions() -> None:
     assert decisions("multiclass", torch.tensor([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2]])).tolist() == [1, 0]
     assert decisions("multilabel", torch.tensor([[0.5, 0.51]])).tolist() == [[False, True]]
@@ -48,3 +98,5 @@ def test_decisions() -> None:
 def test_gradients_and_low_precision_are_left_behind(target) -> None:
     p = probabilities(target, torch.randn(2, 3, dtype=torch.bfloat16, requires_grad=True))
     assert p.dtype == torch.float64 and not p.requires_grad
+    odds = log_odds(target, torch.randn(2, 3, dtype=torch.bfloat16, requires_grad=True))
+    assert odds.dtype == torch.float64 and not odds.requires_grad

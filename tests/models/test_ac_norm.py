@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.layers import BatchNormAct2d, convert_sync_batchnorm
 from torch import nn
+from torch.func import functional_call
 
 import transfusion_cli.models  # noqa: F401 (registers our backbones)
 from transfusion_cli.models.ac_norm import ACNorm, ac_norm_layers, convert_ac_norm, fold_ac_norm
@@ -223,11 +224,53 @@ def test_autocast_and_low_precision_keep_the_correlation_exact(dtype: torch.dtyp
     assert low(x.bfloat16()).dtype == torch.bfloat16
 
 
+def with_state(ac_norm: ACNorm, state: dict[str, torch.Tensor]) -> ACNorm:
+    """A copy of the layer that holds ``state``."""
+    fresh = copy.deepcopy(ac_norm)
+    fresh.load_state_dict(state)
+    return fresh
+
+
+def test_temporary_affines_are_told_apart() -> None:
+    """Made, used and freed one after the other, they get each other's addresses, and every version is 0."""
+    ac_norm, x = layer(256).eval(), torch.randn(2, 256, 3, 3)
+    state, addresses = ac_norm.state_dict(), set()
+    for step in range(20):
+        moved = {name: tensor + 0.1 * step if "bn.bias" in name else tensor.clone() for name, tensor in state.items()}
+        addresses.add(moved["bn.bias"].data_ptr())
+        assert torch.equal(functional_call(ac_norm, moved, (x,)), with_state(ac_norm, moved)(x))
+        del moved
+    assert len(addresses) < 20  # memory was used again, or this test says nothing
+
+
+def test_replaced_memory_is_seen(counted: list[int]) -> None:
+    ac_norm, x = layer(256).eval(), torch.randn(2, 256, 3, 3)
+    for step in range(20):
+        for value in (step, step + 0.5):  # the second may lie where the one before the first lay
+            ac_norm.bn.bias.data = torch.full((256,), float(value))
+        ac_norm(x)
+        assert len(counted) == step + 1
+
+
+def test_the_correlation_is_kept_through_evaluation_but_not_for_inference_tensors(counted: list[int]) -> None:
+    ac_norm, x = layer().eval(), torch.randn(2, 6, 3, 3)
+    for context in (torch.no_grad, torch.inference_mode, torch.enable_grad) * 2:
+        with context():
+            ac_norm(x)
+    assert len(counted) == 1
+    with torch.inference_mode():  # their changes are not counted
+        state = {name: tensor.clone() for name, tensor in ac_norm.state_dict().items()}
+        for _ in range(2):
+            state["bn.bias"].add_(1)
+            assert torch.equal(functional_call(ac_norm, state, (x,)), with_state(ac_norm, state)(x))
+
+
 def test_a_copy_and_a_pickle_give_the_same() -> None:
     ac_norm, x = layer().eval(), torch.randn(2, 6, 3, 3)
     out = ac_norm(x)
     for twin in (copy.deepcopy(ac_norm), pickle.loads(pickle.dumps(ac_norm))):
         assert torch.equal(twin(x), out)
+        assert twin.bn.weight is not ac_norm.bn.weight
 
 
 def test_source_affine_survives_a_checkpoint() -> None:

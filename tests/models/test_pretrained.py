@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from support.runs import make_task
 from torch import Tensor, nn
 
 import transfusion_cli.models.pretrained as pretrained_module
@@ -169,6 +170,28 @@ def test_a_file_of_another_backbone(tmp_path: Path, source: dict[str, Tensor], o
     assert len(str(error.value).splitlines()) <= 3
 
 
+def test_a_file_of_a_deeper_backbone_fits_nowhere_else(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(timm.create_model("cifar_resnet32").state_dict(), path)
+    with pytest.raises(UserError, match="of another backbone than cifar_resnet20") as error:
+        build_network(NAME, num_outputs=1, pretrained=path)
+    what, where, advice = str(error.value).splitlines()
+    assert str(path) in what
+    assert where == "60 of its 188 tensors have no place there, such as layer1.3.bn1.bias"
+    assert advice == "Give the backbone that the file was made with: --model.backbone cifar_resnet32"
+    _, report = build_network("cifar_resnet32", num_outputs=1, pretrained=path)
+    assert report.complete
+
+
+def test_checkpoints_of_our_own(tmp_path: Path) -> None:
+    task = make_task(tmp_path)
+    task.build()
+    torch.save({"state_dict": task.state_dict(), "transfusion": {"carried": []}}, tmp_path / "best.ckpt")
+    network, report = build_network(NAME, num_outputs=5, pretrained=tmp_path / "best.ckpt")
+    assert_loaded(network, task.network.state_dict())
+    assert report.complete and set(report.unexpected) == {"mean", "std"}
+
+
 def test_a_family_filter_renames_and_resizes(tmp_path: Path) -> None:
     options = {"embed_dim": 24, "depth": 1, "num_heads": 2}
     donor = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=0, **options).state_dict()
@@ -218,8 +241,9 @@ def test_a_network_that_fails_later(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pretrained_module, "_hub_is_out_of_reach", lambda _: False)
     monkeypatch.setattr(pretrained_module.timm, "create_model", unreachable)
-    with pytest.raises(UserError, match="No network"):
-        build_network("resnet18", num_outputs=1, pretrained=True)
+    for name, pretrained in (("resnet18", True), ("hf-hub:owner/model", False)):  # whose facts are on the hub too
+        with pytest.raises(UserError, match="No network"):
+            build_network(name, num_outputs=1, pretrained=pretrained)
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(10, 3), (2, 1)])

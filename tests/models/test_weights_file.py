@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.runs import make_task
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.models.weights_file import read_weights
+from transfusion_cli.tasks.delta import save_delta
 
 STATE = {"conv.weight": torch.arange(8.0).reshape(2, 4), "bn.num_batches_tracked": torch.tensor(5)}
 
@@ -55,6 +57,36 @@ def test_safetensors_with_facts(tmp_path: Path) -> None:
     weights = read_weights(str(tmp_path / "w.safetensors"))
     assert same(weights.tensors)
     assert weights.facts == {"mean": (0.1, 0.2, 0.3), "input_size": (3, 32, 32)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_that_are_not_finite(tmp_path: Path, value: float, dtype: torch.dtype, suffix: str) -> None:
+    broken = torch.ones(3, 2, dtype=dtype)
+    broken[1, 1] = value
+    path = tmp_path / f"w{suffix}"
+    write = save_file if suffix == ".safetensors" else torch.save
+    write(STATE | {"layer1.bn.weight": broken}, path)
+    with pytest.raises(UserError, match=r"NaN or infinity, in layer1\.bn\.weight\n") as error:
+        read_weights(path)
+    assert str(path) in str(error.value) and len(str(error.value).splitlines()) == 3
+    write(STATE | {name: broken.clone() for name in "abc"}, path)
+    with pytest.raises(UserError, match="in a and 2 more of its 5 tensors"):
+        read_weights(path)
+
+
+def test_a_delta_checkpoint_is_no_weights_file(tmp_path: Path) -> None:
+    task = make_task(tmp_path)
+    task.build()
+    path = tmp_path / "checkpoints" / "delta.safetensors"
+    path.parent.mkdir()
+    save_delta(task, path)
+    with pytest.raises(UserError, match="what a run changed, not whole weights") as error:
+        read_weights(path)
+    _, test, start = str(error.value).splitlines()
+    assert test.endswith(f"--ckpt_path {path}")
+    assert start.endswith(f"--model.pretrained {path.with_name('best.ckpt')}")
 
 
 @pytest.mark.parametrize("mean", ["0.5, 0.5", "0.5", '["a"]', "null"])

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 from support.predicted import predicted
 
 from transfusion_cli.metrics.classification import classification_metrics
-from transfusion_cli.metrics.probabilities import decisions
+from transfusion_cli.metrics.probabilities import decisions, log_odds, probabilities
 from transfusion_cli.reports import figures
 from transfusion_cli.targets import TARGETS
 
@@ -71,6 +71,19 @@ def test_curve_is_sklearns() -> None:
     line = figures.roc_figure(*data.arguments).axes[0].lines[-1]
     x, y, _ = sk.roc_curve(data.targets[:, 0], data.probabilities[:, 0], drop_intermediate=False)
     assert np.allclose(line.get_xdata(), x) and np.allclose(line.get_ydata(), y)
+
+
+def test_curves_of_a_network_too_sure_for_probabilities_follow_its_logits() -> None:
+    draws = torch.Generator().manual_seed(0)
+    targets = torch.randint(0, 2, (300, 1), generator=draws).float()
+    logits = 38 + 3 * targets + 3 * torch.randn(300, 1, generator=draws)
+    arguments = ("binary", ["n", "p"], probabilities("binary", logits), targets, log_odds("binary", logits))
+    roc, precision_recall = (draw(*arguments) for draw in (figures.roc_figure, figures.precision_recall_figure))
+    x, y, _ = sk.roc_curve(targets, logits, drop_intermediate=False)
+    line = roc.axes[0].lines[-1]
+    assert np.allclose(line.get_xdata(), x) and np.allclose(line.get_ydata(), y)
+    assert _legend(roc) == [f"p  AUC {sk.roc_auc_score(targets, logits):.3f}"]
+    assert _legend(precision_recall) == [f"p  AP {sk.average_precision_score(targets, logits):.3f}"]
 
 
 def test_confusion_counts_and_shares_are_sklearns() -> None:

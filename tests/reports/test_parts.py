@@ -13,7 +13,8 @@ INDEX = torch.tensor([1, 2, 3, 4, 5])  # row 0 is a training image
 def evaluation():
     probabilities = torch.linspace(0.1, 0.9, 5)[:, None]
     targets = torch.tensor([0.0, 0, 1, 1, 1])[:, None]
-    return Evaluation(PredictionTable(INDEX, probabilities.logit(), targets), probabilities, {})
+    logits = probabilities.logit()
+    return Evaluation(PredictionTable(INDEX, logits, targets), probabilities, {}, scores=logits)
 
 
 def samples(**columns):
@@ -35,6 +36,9 @@ def test_each_domain_and_the_exams():
     assert list(found) == ["test", "test[a]", "test[b]", "test[exams]"]
     assert found["test[a]"].probabilities[:, 0].tolist() == torch.linspace(0.1, 0.9, 5)[:2].tolist()
     assert found["test[b]"].patients.tolist() == list("qrr")
+    assert found["test"].scores is not None and len(found["test[b]"].scores) == len(found["test[b]"].targets)
+    torch.testing.assert_close(found["test[b]"].scores, found["test[b]"].probabilities.logit())
     exams = found["test[exams]"]
     torch.testing.assert_close(exams.probabilities[:, 0], torch.tensor([0.1, 0.3, 0.6, 0.9]))
     assert exams.targets[:, 0].tolist() == [0, 0, 1, 1]
+    assert exams.scores is None  # mean probabilities rank by themselves

@@ -1,10 +1,12 @@
 """Mean-Var initialisation keeps moments, not features."""
 
 import pytest
+import timm
 import torch
 from support.networks import randomised, source_file
 from support.runs import make_task
 
+from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.strategies import MeanVarInit
 
 
@@ -46,6 +48,30 @@ def test_batch_norm_policies(policy, tmp_path):
         fresh = torch.zeros(16) if "mean" in name else torch.ones(16)
         assert torch.equal(state[name], source[name] if policy == "copy" else fresh)
     assert all((tensor >= 0).all() for name, tensor in state.items() if name.endswith("running_var"))
+
+
+def is_reset(layer):
+    fresh = {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
+    return all((getattr(layer, name) == value).all() for name, value in fresh.items())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "seresnet50", "regnety_002", "levit_128s", "cifar_resnet20"])
+def test_reset_leaves_no_scale_at_zero(name):
+    """timm starts the last scale of a block at 0 (ResNet, SE-ResNet, RegNet) or of a branch (LeViT)."""
+    network = timm.create_model(name, num_classes=2)
+    source = {name: torch.rand_like(tensor.float()) for name, tensor in network.state_dict().items()}
+    MeanVarInit("reset").initialize(network, source, torch.Generator())
+    layers = batch_norm_layers(network)
+    assert len(layers) > 15
+    assert [name for name, layer in layers.items() if not is_reset(layer)] == []
+
+
+def test_only_layers_of_the_given_tensors_are_reset():
+    network = timm.create_model("resnet18", num_classes=2)
+    source = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(("layer2.", "fc."))}
+    MeanVarInit("reset").initialize(network, source, torch.Generator())
+    assert is_reset(network.layer2[1].bn2)
+    assert (network.layer1[1].bn2.weight == 0).all() and (network.layer3[1].bn2.weight == 0).all()
 
 
 def test_the_head_is_fresh_and_the_seed_decides(tmp_path):

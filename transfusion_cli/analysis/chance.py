@@ -57,20 +57,25 @@ def _wachter(smaller: int, larger: int, freedom: int, steps: int = 100_000) -> n
 
 
 def _simulate(smaller: int, larger: int, freedom: int) -> np.ndarray:
-    """Means over draws of two Wishart matrices by their triangular factors (Bartlett 1933), the same at every call."""
+    """Means over draws of two Wishart matrices, the same at every call."""
     rng = np.random.default_rng(0)
     draws = 20_000 // smaller
-
-    def factor(freedom: int) -> np.ndarray:
-        rows = min(freedom, smaller)
-        triangle = np.triu(rng.standard_normal((draws, rows, smaller)))
-        diagonal = np.arange(rows)
-        triangle[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (draws, rows)))
-        return triangle
-
-    explained, left_over = factor(larger), factor(freedom - larger)
+    explained, left_over = (_wishart_factors(rng, draws, degrees, smaller) for degrees in (larger, freedom - larger))
     basis = np.linalg.qr(np.concatenate([explained, left_over], axis=1))[0]
     return np.linalg.svd(basis[:, :smaller], compute_uv=False).mean(axis=0)
+
+
+def _wishart_factors(rng: np.random.Generator, draws: int, freedom: int, width: int) -> np.ndarray:
+    """Triangular R of which RᵀR is distributed as ZᵀZ for a Gaussian Z of ``freedom`` rows (Bartlett 1933).
+
+    Returns:
+        ``(draws, min(freedom, width), width)``.
+    """
+    rows = min(freedom, width)
+    triangle = np.triu(rng.standard_normal((draws, rows, width)))
+    diagonal = np.arange(rows)
+    triangle[:, diagonal, diagonal] = np.sqrt(rng.chisquare(freedom - diagonal, (draws, rows)))
+    return triangle
 
 
 def chance_cka(xx: Tensor, yy: Tensor, n: int) -> float:
@@ -85,22 +90,29 @@ def chance_cka(xx: Tensor, yy: Tensor, n: int) -> float:
 
 
 def chance_procrustes(xx: Tensor, yy: Tensor, n: int) -> float:
-    """Expected Procrustes similarity of independent Gaussian data with these covariances, by simulation.
+    """Expected Procrustes similarity of independent data with these scatter matrices, by simulation.
 
-    The cross covariance of such data is a Gaussian matrix between the square roots of the covariances. The mean over
-    the draws is more exact by far than a single pair of networks is near its expectation.
+    The directions of centred Gaussian data lie at random in the n - 1 dimensions that are left to them, so the cross
+    scatter is a block of a random orthogonal matrix between the square roots of the scatters; one side alone needs to
+    be Gaussian. The block has no independent Gaussian entries unless n is far above the number of neurons. The mean
+    over the draws is more exact by far than a single pair of networks is near its expectation.
 
     Args:
         xx: ``(d1, d1)``, scatter matrix of the first representation.
         yy: ``(d2, d2)``, of the second.
         n: Data points.
     """
-    roots1, roots2 = (torch.linalg.eigvalsh(s).clamp(min=0).sqrt() for s in (xx, yy))
-    if len(roots1) > len(roots2):
-        roots1, roots2 = roots2, roots1
-    generator = torch.Generator().manual_seed(0)
-    draws = min(max(4, 1_000_000 // (len(roots1) * len(roots2))), 256)
-    noise = torch.randn(draws, len(roots1), len(roots2), dtype=xx.dtype, generator=generator).to(xx.device)
-    cross = noise.mul_(roots1[:, None]).mul_(roots2)
-    total = torch.linalg.eigvalsh(cross @ cross.mT).clamp(min=0).sqrt().sum(dim=1).mean()
-    return float(total / (math.sqrt(n - 1) * roots1.norm() * roots2.norm()))
+    freedom = n - 1  # also the most directions that n centred points can have
+    roots = [torch.linalg.eigvalsh(scatter).clamp(min=0).sqrt()[-freedom:] for scatter in (xx, yy)]
+    narrow, wide = sorted(roots, key=len)
+    draws = min(max(4, 1_000_000 // (len(narrow) * len(wide))), 1000)
+    # The block is made of the first rows of Gaussian columns; the others matter by their scatter alone.
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal((draws, len(wide), len(narrow)))
+    others = _wishart_factors(rng, draws, freedom - len(wide), len(narrow))
+    rows, rest = (torch.from_numpy(values).to(xx) for values in (first, others))
+    factor = torch.linalg.cholesky(rows.mT @ rows + rest.mT @ rest, upper=True)
+    block = torch.linalg.solve_triangular(factor, rows, upper=True, left=False)
+    cross = block.mul_(wide[:, None]).mul_(narrow)
+    total = torch.linalg.eigvalsh(cross.mT @ cross).clamp(min=0).sqrt().sum(dim=1).mean()
+    return float(total / (narrow.norm() * wide.norm()))

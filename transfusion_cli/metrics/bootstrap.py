@@ -38,12 +38,19 @@ class WeightedMetrics:
         probabilities: ``(N, L)`` or ``(N, K)``.
         targets: float ``(N, L)`` or int64 ``(N,)``.
         clusters: int64 ``(N,)``, the cluster of each sample, from 0 to C - 1.
+        scores: What to rank by, as for ``classification_metrics``.
     """
 
     def __init__(
-        self, target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, clusters: Tensor
+        self,
+        target: Target,
+        class_names: Sequence[str],
+        probabilities: Tensor,
+        targets: Tensor,
+        clusters: Tensor,
+        scores: Tensor | None = None,
     ) -> None:
-        questions = one_vs_rest(target, class_names, probabilities, targets)
+        questions = one_vs_rest(target, class_names, probabilities, targets, scores)
         num_clusters = len(clusters.unique())
         self._target, self._names = target, questions.names
         self._rankings = [
@@ -82,6 +89,7 @@ def bootstrap_intervals(
     resamples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
+    scores: Tensor | None = None,
 ) -> dict[str, Interval]:
     """Percentile intervals of all ``classification_metrics`` by the cluster bootstrap (Davison & Hinkley 1997, 3.8).
 
@@ -97,13 +105,14 @@ def bootstrap_intervals(
         resamples: Number of resamples.
         confidence: Probability that the interval is meant to cover.
         seed: Equal seeds give equal intervals.
+        scores: What to rank by, as for ``classification_metrics``.
 
     Returns:
         The keys of ``classification_metrics``; NaN limits where no resample, or fewer than two patients, define them.
     """
     clusters = cluster_codes(patients, len(targets))
     num_clusters = len(clusters.unique())
-    metrics = WeightedMetrics(target, class_names, probabilities, targets, clusters)
+    metrics = WeightedMetrics(target, class_names, probabilities, targets, clusters, scores)
     if num_clusters < 2:
         log.warning("No intervals: resampling needs at least two patients, and there is %d.", num_clusters)
         nothing = metrics(torch.ones(num_clusters, 1))

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_auroc,
-    binary_average_precision,
-    multiclass_cohen_kappa,
-)
+from torchmetrics.functional.classification import multiclass_cohen_kappa
 
 from transfusion_cli.metrics.decision_metrics import DecisionCounts, decision_metrics, indicators
 from transfusion_cli.metrics.one_vs_rest import OneVsRest, one_vs_rest
+from transfusion_cli.metrics.weighted_ranking import WeightedRanking
 from transfusion_cli.targets import Target
-
-RANKING: dict[str, Callable[..., Tensor]] = {"auroc": binary_auroc, "average_precision": binary_average_precision}
 
 
 def classification_metrics(
-    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor
+    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, scores: Tensor | None = None
 ) -> dict[str, float]:
     """Metrics by name; what the data leave undefined is NaN, never 0.
 
@@ -41,10 +36,12 @@ def classification_metrics(
         class_names: K class names, or L label names.
         probabilities: ``(N, L)`` or ``(N, K)``.
         targets: float ``(N, L)`` or int64 ``(N,)``.
+        scores: What AUROC and average precision rank by, see :func:`transfusion_cli.metrics.one_vs_rest.one_vs_rest`.
     """
-    questions = one_vs_rest(target, class_names, probabilities, targets)
-    by_class = {name: _ranking(questions, metric) for name, metric in RANKING.items()}
-    metrics = {name: torch.tensor(values).nanmean().item() for name, values in by_class.items()}
+    questions = one_vs_rest(target, class_names, probabilities, targets, scores)
+    auroc, precision = zip(*_rankings(questions), strict=True)
+    by_class = {"auroc": auroc, "average_precision": precision}
+    metrics = {name: torch.tensor(values, dtype=torch.float64).nanmean().item() for name, values in by_class.items()}
     counts = DecisionCounts(*indicators(questions).double().sum(dim=2, keepdim=True))
     metrics |= {name: value.item() for name, value in decision_metrics(target, counts).items()}
     if target == "ordinal":
@@ -55,14 +52,12 @@ def classification_metrics(
     return metrics
 
 
-def _ranking(questions: OneVsRest, metric: Callable[..., Tensor]) -> list[float]:
-    values = []
+def _rankings(questions: OneVsRest) -> Iterator[tuple[float, float]]:
+    """AUROC and average precision of each question."""
     for scores, truth, known in zip(questions.scores.T, questions.truth.T, questions.known.T, strict=True):
-        scores, truth = scores[known], truth[known].long()
-        defined = 0 < truth.sum() < len(truth)
-        # Six decimals, for these are float32 sums: a perfect ranking comes out as 0.99999994 or 1.0000001 now and then.
-        values.append(round(metric(scores, truth, validate_args=False).item(), 6) if defined else math.nan)
-    return values
+        one_cluster = torch.zeros(int(known.sum()), dtype=torch.int64)
+        auroc, precision = WeightedRanking(scores[known], truth[known], one_cluster, 1)(torch.ones(1, 1))
+        yield auroc.item(), precision.item()
 
 
 def _kappa(questions: OneVsRest) -> float:

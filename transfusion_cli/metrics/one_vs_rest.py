@@ -20,7 +20,7 @@ class OneVsRest(NamedTuple):
     """L yes-or-no questions about N samples.
 
     * ``names``: what each question asks; for binary targets the positive class alone.
-    * ``scores``: float64 ``(N, L)``, the probability of yes.
+    * ``scores``: float64 ``(N, L)``, the higher the more likely yes: log-odds, or the probability itself.
     * ``truth``, ``known``, ``chosen``: bool ``(N, L)``: the answer is yes, is known at all, is decided to be yes.
     """
 
@@ -54,7 +54,9 @@ def answers(target: Target, class_names: Sequence[str], targets: Tensor) -> tupl
     return F.one_hot(targets.clamp(min=0), width).bool() & known, known
 
 
-def one_vs_rest(target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor) -> OneVsRest:
+def one_vs_rest(
+    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, scores: Tensor | None = None
+) -> OneVsRest:
     """See predictions of any kind as one yes-or-no question for each class.
 
     If a probability is not finite then no answer counts as known: a network that diverged has no metrics.
@@ -64,6 +66,8 @@ def one_vs_rest(target: Target, class_names: Sequence[str], probabilities: Tenso
         class_names: K class names, or L label names.
         probabilities: ``(N, L)`` or ``(N, K)`` from :func:`transfusion_cli.metrics.probabilities.probabilities`.
         targets: float ``(N, L)`` or int64 ``(N,)``.
+        scores: What to rank by, of the shape of the probabilities: where there are logits, their
+            :func:`transfusion_cli.metrics.probabilities.log_odds`; else, by default, the probabilities.
 
     Raises:
         ValueError: If the shapes are at odds with each other or with the class names.
@@ -72,11 +76,14 @@ def one_vs_rest(target: Target, class_names: Sequence[str], probabilities: Tenso
     truth, known = answers(target, class_names, targets)
     if probabilities.shape != truth.shape:
         raise ValueError(f"{target} probabilities {tuple(probabilities.shape)} do not fit {tuple(truth.shape)} answers")
-    scores = probabilities.detach().cpu().double()
-    chosen = decisions(target, scores)
+    probabilities = probabilities.detach().cpu().double()
+    scores = probabilities if scores is None else scores.detach().cpu().double()
+    if scores.shape != truth.shape:
+        raise ValueError(f"{target} scores {tuple(scores.shape)} do not fit {tuple(truth.shape)} answers")
+    chosen = decisions(target, probabilities)
     if chosen.ndim == 1:
         chosen = F.one_hot(chosen, len(names)).bool()
-    if not scores.isfinite().all():
+    if not probabilities.isfinite().all():
         log.warning("Some probabilities are not finite: all metrics are undefined.")
         known, truth = torch.zeros_like(known), torch.zeros_like(truth)
     return OneVsRest(names, scores, truth, known, chosen)

@@ -9,21 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from transfusion_cli.models.unchanged import Unchanged
 
 DEAD = 10.0
 """A channel is dead if its scale is below this many times eps, which then rules its sensitivity."""
-
-
-_steps_taken = 0
-
-
-def _count_step(*_: Any) -> None:
-    global _steps_taken
-    _steps_taken += 1
-
-
-register_optimizer_step_post_hook(_count_step)
 
 
 def _refresh_after_load(layer: ACNorm, _: Any) -> None:
@@ -40,9 +30,10 @@ class ACNorm(nn.Module):
     one batch normalisation with g_t + C g_t and b_t + C b_t gives the sum. No gradient flows through C.
 
     C is a function of the affines alone. It is kept until they change or an optimizer has stepped, and computed in fp32
-    whatever the precision of the rest. A row belonging to a dead channel (see :data:`DEAD`) is that of the
-    identity, and dead source channels join no other row; otherwise such a channel would take its neighbours' affines
-    as soon as it moved. The published layer has no such rule, and neither has ``reference``.
+    whatever the precision of the rest. PyTorch does not count writing through ``.data`` as a change: switch the mode
+    after it, or call ``refresh``. A row belonging to a dead channel (see :data:`DEAD`) is that of the identity, and
+    dead source channels join no other row; otherwise such a channel would take its neighbours' affines as soon as it
+    moved. The published layer has no such rule, and neither has ``reference``.
 
     Args:
         bn: The pretrained layer; it becomes the child ``bn`` and its affine the trainable target.
@@ -75,13 +66,12 @@ class ACNorm(nn.Module):
         self.register_buffer("source_weight", bn.weight.detach().clone())
         self.register_buffer("source_bias", bn.bias.detach().clone())
         # no buffer: DDP would broadcast channels x channels numbers per layer in every step
-        self._mixing: Tensor | None = None
-        self._mixed_from: tuple[Any, ...] = ()
+        self._kept: tuple[Unchanged, Tensor] | None = None
         self.register_load_state_dict_post_hook(_refresh_after_load)
 
     def refresh(self) -> None:
         """Drop the kept correlation, so that the next forward computes it anew."""
-        self._mixing = None
+        self._kept = None
 
     @torch.no_grad()
     def correlation(self) -> Tensor:
@@ -113,15 +103,12 @@ class ACNorm(nn.Module):
     def _kept_mixing(self) -> Tensor:
         """I + C, or half of it, computed anew if the affines may have changed since the last time."""
         affines = (self.bn.weight, self.bn.bias, self.source_weight, self.source_bias)
-        # a change in place counts a tensor's version up (not so in fused optimizers), a replaced tensor lies elsewhere
-        state = (_steps_taken, *((None if x.is_inference() else x._version, x.data_ptr()) for x in affines))
-        if self._mixing is None or self._mixed_from != state:
+        if self._kept is None or not self._kept[0].holds(affines):
             with torch.inference_mode(False):  # what validation computes, training may use
                 mixing = self.correlation()
                 mixing.diagonal().add_(1)
-                self._mixing = mixing.div_(2) if self.combine == "mean" else mixing
-            self._mixed_from = state
-        return self._mixing
+                self._kept = Unchanged(affines), mixing.div_(2) if self.combine == "mean" else mixing
+        return self._kept[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, C, ...) by the wrapped layer, with its activation where it has one."""
@@ -145,6 +132,10 @@ class ACNorm(nn.Module):
     def extra_repr(self) -> str:
         """The options, for ``print(network)``."""
         return f"temperature={self.temperature}, combine={self.combine}, reference={self.reference}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, which have tensors of their own: all but the kept correlation."""
+        return self.__dict__ | {"_kept": None}
 
     def _apply(self, fn: Any, recurse: bool = True) -> ACNorm:
         self.refresh()

@@ -18,15 +18,21 @@ def pretrained_config(network: nn.Module) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
+def classifier_names(network: nn.Module) -> tuple[str, ...]:
+    """Where the architecture has its classifier, whether or not this network has one."""
+    declared = pretrained_config(network).get("classifier") or ()
+    return (declared,) if isinstance(declared, str) else tuple(declared)
+
+
 def head_names(network: nn.Module) -> tuple[str, ...]:
     """Module names of the classifier, so that a parameter is the head's if it starts with one of them and a dot.
 
     Empty for a network without a classifier (``num_classes=0``). Several for distilled transformers.
     """
-    declared = pretrained_config(network).get("classifier") or ()
-    names = (declared,) if isinstance(declared, str) else tuple(declared)
     parameters = [name for name, _ in network.named_parameters()]
-    return tuple(name for name in names if any(parameter.startswith(f"{name}.") for parameter in parameters))
+    return tuple(
+        name for name in classifier_names(network) if any(parameter.startswith(f"{name}.") for parameter in parameters)
+    )
 
 
 def in_head(name: str, heads: tuple[str, ...]) -> bool:

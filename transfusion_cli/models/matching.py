@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from timm.models import adapt_input_conv, get_model_traits, model_entrypoint
 from torch import Tensor, nn
 
-from transfusion_cli.models.facts import head_names, in_head
+from transfusion_cli.models.facts import classifier_names, head_names, in_head
 
 Tensors = dict[str, Tensor]
 
@@ -27,7 +28,12 @@ FILTERS = ("checkpoint_filter_fn", "_filter_torchvision_pretrained", "_filter_fn
 
 @dataclass(frozen=True)
 class Match:
-    """The outcome of :func:`match`; ``tensors`` are ready for ``load_state_dict(strict=False)``."""
+    """The outcome of :func:`match`; ``tensors`` are ready for ``load_state_dict(strict=False)``.
+
+    ``foreign`` are those of the ``unexpected`` names that tell of another architecture: weights for a part that the
+    network has too, such as ``layer1.3.conv1.weight`` beside its ``layer1``. The rest belong to something else: a
+    projector, a momentum encoder, a decoder, a loss.
+    """
 
     tensors: Tensors
     missing: tuple[str, ...]
@@ -35,6 +41,12 @@ class Match:
     shape_mismatch: tuple[str, ...]
     head: tuple[str, ...]
     adapted: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the weights are those of this architecture, no tensor more and none less."""
+        return bool(self.tensors) and not (self.missing or self.shape_mismatch or self.foreign)
 
 
 def match(network: nn.Module, architecture: str, source: Tensors) -> Match:
@@ -88,11 +100,14 @@ def _compare(network: nn.Module, source: Tensors, outside: tuple[str, ...]) -> M
     head = tuple(name for name in source if in_head(name, heads))
     body = {name: tensor for name, tensor in source.items() if name not in head}
     fitting = {name: value for name, value in body.items() if name in target and value.shape == target[name].shape}
+    left_over = {name: tensor for name, tensor in body.items() if name not in target}
+    # of the head's own part nothing can be said: many train with another head there
+    parts = {_part(name) for name in target} - {_part(name) for name in classifier_names(network)}
     return Match(
         tensors=fitting,
         # old files lack the count of batches, which carries nothing that was learnt
         missing=tuple(n for n in target if n not in body and not in_head(n, heads) and "num_batches_tracked" not in n),
-        unexpected=(*(name for name in body if name not in target), *outside),
+        unexpected=(*left_over, *outside),
         shape_mismatch=tuple(
             f"{name} {tuple(body[name].shape)} is not {tuple(target[name].shape)}"
             for name in body
@@ -100,7 +115,18 @@ def _compare(network: nn.Module, source: Tensors, outside: tuple[str, ...]) -> M
         ),
         head=head,
         adapted=adapted,
+        foreign=tuple(name for name, tensor in left_over.items() if _part(name) in parts and _is_weight(tensor)),
     )
+
+
+def _part(name: str) -> str:
+    """The part of a network that a tensor lies in, numbered parts being of one kind: ``layer4.0.bn1.bias``, layer*."""
+    return re.sub(r"\d+", "*", name.partition(".")[0])
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    """Whether it was learnt; an index, a mask or a single number (a counter, a gauge) was not."""
+    return tensor.is_floating_point() and tensor.numel() > 1
 
 
 def _adapt_input(network: nn.Module, source: Tensors) -> tuple[Tensors, tuple[str, ...]]:

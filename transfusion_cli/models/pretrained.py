@@ -18,7 +18,9 @@ from torch import nn
 from transfusion_cli.errors import UserError
 from transfusion_cli.models import cbr as cbr  # registers our backbones
 from transfusion_cli.models import cifar_resnet as cifar_resnet
+from transfusion_cli.models.backbone_args import cannot_build, checked_backbone_args
 from transfusion_cli.models.facts import head_names, in_head, pretrained_config
+from transfusion_cli.models.lookalike import lookalike
 from transfusion_cli.models.matching import Match, match
 from transfusion_cli.models.state_hash import state_hash
 from transfusion_cli.models.weights_file import WeightsFile, read_weights
@@ -47,12 +49,13 @@ def build_network(
         pretrained: Published weights (True), none (False), or a file. The source's classifier is never loaded.
         drop_rate: Dropout before the head.
         image_size: Side of the input in pixels, for the architectures that fix it (position embeddings are resized).
-        **kwargs: Passed on to ``timm.create_model``.
+        **kwargs: Passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
 
     Raises:
-        UserError: Unknown name, no such weights, no network, or a file that does not fit.
+        UserError: Unknown name or argument, no such weights, no network, or a file that does not fit.
     """
     _check_name(name)
+    kwargs = checked_backbone_args(kwargs)
     weights = None if isinstance(pretrained, bool) else read_weights(pretrained)  # before the work of building
     options = {"num_classes": num_outputs, "in_chans": in_chans, **kwargs}
     if drop_rate:
@@ -64,8 +67,17 @@ def build_network(
         _check_published(name)
     try:
         network = timm.create_model(name, pretrained=pretrained is True, **options)
-    except OSError as error:  # what the hub client and urllib raise for every failure of the network
-        raise _offline(name) from error
+    except UserError:
+        raise
+    except Exception as error:
+        # OSError is what the hub client and urllib raise for every failure of the network
+        if isinstance(error, OSError) and (pretrained is True or ":" in name):
+            raise _offline(name) from error
+        if kwargs:  # whatever a wrong argument runs into inside the architecture
+            raise cannot_build(name, kwargs, error) from error
+        raise
+    if kwargs and num_outputs and not head_names(network):
+        raise cannot_build(name, kwargs, ValueError("the network has no classifier"))
     if weights is not None:
         report = _load(network, weights, str(pretrained))
         (logger.info if report.complete else logger.warning)(report.summary())
@@ -125,21 +137,34 @@ def _load(network: nn.Module, weights: WeightsFile, file: str) -> WeightsReport:
     config.update(weights.facts)
     name = config["architecture"]
     fit = match(network, name, weights.tensors)
+    if problem := _misfit(network, name, weights, fit, file):
+        other = lookalike(network, weights.tensors)
+        known = f": --model.backbone {other}" if other else ""
+        raise UserError(f"{problem}\nGive the backbone that the file was made with{known}")
+    network.load_state_dict(fit.tensors, strict=False)
+    return _report(network, file, tuple(fit.tensors), fit)
+
+
+def _misfit(network: nn.Module, name: str, weights: WeightsFile, fit: Match, file: str) -> str | None:
+    """Two lines about what speaks against the weights' being of this architecture."""
     target, body = list(network.state_dict()), len(fit.tensors) + len(fit.missing) + len(fit.shape_mismatch)
     if not fit.tensors:
-        raise UserError(
+        return (
             f"Nothing in the weights file fits {name}: {file}\n"
-            f"The file has {', '.join(list(weights.tensors)[:3])}; the network has {', '.join(target[:3])}\n"
-            "Give the backbone that the file was made with"
+            f"The file has {', '.join(list(weights.tensors)[:3])}; the network has {', '.join(target[:3])}"
         )
     if 2 * len(fit.tensors) < body:
         example = (*fit.shape_mismatch, *(f"{missing} is not in the file" for missing in fit.missing))[0]
-        raise UserError(
+        return (
             f"Only {len(fit.tensors)} of the {body} tensors of {name} are in the weights file: {file}\n"
-            f"For example, {example}\nGive the backbone that the file was made with"
+            f"For example, {example}"
         )
-    network.load_state_dict(fit.tensors, strict=False)
-    return _report(network, file, tuple(fit.tensors), fit)
+    if fit.foreign:
+        return (
+            f"The weights file is of another backbone than {name}: {file}\n"
+            f"{len(fit.foreign)} of its {len(weights.tensors)} tensors have no place there, such as {fit.foreign[0]}"
+        )
+    return None
 
 
 def _report_published(network: Any, source: str) -> WeightsReport:

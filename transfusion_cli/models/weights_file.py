@@ -22,6 +22,9 @@ CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "
 FACTS = ("mean", "std", "input_size")
 """What the metadata of a safetensors file may say about its weights, as JSON lists."""
 
+DELTA = "transfusion-delta"
+"""How the format begins that a delta checkpoint names in its metadata."""
+
 
 @dataclass(frozen=True)
 class WeightsFile:
@@ -35,7 +38,8 @@ def read_weights(path: str | Path) -> WeightsFile:
     """Read a ``.safetensors`` file or any PyTorch checkpoint (``.pth``, ``.pt``, ``.th``, ``.bin``, ``.ckpt``).
 
     Raises:
-        UserError: The file is missing, damaged, holds pickled code or holds no tensors.
+        UserError: The file is missing, damaged, a delta checkpoint, holds pickled code, no tensors, or tensors that are
+            not finite.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -43,7 +47,18 @@ def read_weights(path: str | Path) -> WeightsFile:
     weights = _read_safetensors(path) if path.suffix == ".safetensors" else WeightsFile(_find_tensors(_load(path)))
     if not weights.tensors:
         raise UserError(f"No tensors found in the weights file\n{path}\nSave model.state_dict() and nothing else")
+    _check_finite(path, weights.tensors)
     return weights
+
+
+def _check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        more = f" and {len(broken) - 1} more of its {len(tensors)} tensors" if len(broken) > 1 else ""
+        raise UserError(
+            f"The weights file holds NaN or infinity, in {broken[0]}{more}\n{path}\n"
+            "Their training diverged: give weights saved before it did"
+        )
 
 
 def _read_safetensors(path: Path) -> WeightsFile:
@@ -53,6 +68,12 @@ def _read_safetensors(path: Path) -> WeightsFile:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from error
+    if metadata.get("format", "").startswith(DELTA):
+        raise UserError(
+            f"A delta checkpoint holds what a run changed, not whole weights: {path}\n"
+            f"Test or predict with it: --ckpt_path {path}\n"
+            f"Start another run from that one: --model.pretrained {path.with_name('best.ckpt')}"
+        )
     return WeightsFile(tensors, {key: _numbers(path, key, metadata[key]) for key in FACTS if key in metadata})
 
 

@@ -26,24 +26,28 @@ GREY = "0.8"
 FONT = 9
 
 
-def roc_figure(target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor) -> Figure:
+def roc_figure(
+    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, scores: Tensor | None = None
+) -> Figure:
     """ROC curve of each class with its area. Arguments as for ``classification_metrics``."""
     figure, axes = _square("False positive rate", "True positive rate")
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
-    for (scores, truth), style in _classes(target, class_names, probabilities, targets, "auroc", "AUC"):
-        false_positive_rate, true_positive_rate, _ = binary_roc(scores, truth, validate_args=False)
+    given = (target, class_names, probabilities, targets, scores)
+    for (ranks, truth), style in _classes(*given, metric="auroc", short="AUC"):
+        false_positive_rate, true_positive_rate, _ = binary_roc(ranks, truth, validate_args=False)
         axes.plot(false_positive_rate, true_positive_rate, **style)
     _legend(figure, axes, "lower right")
     return figure
 
 
 def precision_recall_figure(
-    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor
+    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, scores: Tensor | None = None
 ) -> Figure:
     """Precision-recall curve of each class with its average precision. Arguments as for ``classification_metrics``."""
     figure, axes = _square("Recall", "Precision")
-    for (scores, truth), style in _classes(target, class_names, probabilities, targets, "average_precision", "AP"):
-        precision, recall, _ = binary_precision_recall_curve(scores, truth, validate_args=False)
+    given = (target, class_names, probabilities, targets, scores)
+    for (ranks, truth), style in _classes(*given, metric="average_precision", short="AP"):
+        precision, recall, _ = binary_precision_recall_curve(ranks, truth, validate_args=False)
         axes.plot(recall, precision, drawstyle="steps-post", **style)
     _legend(figure, axes, "lower left")
     return figure
@@ -153,14 +157,20 @@ def drift_figure(drift: Mapping[str, Mapping[str, float]]) -> Figure:
 
 
 def _classes(
-    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, metric: str, short: str
+    target: Target,
+    class_names: Sequence[str],
+    probabilities: Tensor,
+    targets: Tensor,
+    scores: Tensor | None,
+    metric: str,
+    short: str,
 ) -> Iterator[tuple[tuple[Tensor, Tensor], dict[str, Any]]]:
-    """Yield scores, truth and line style of each class where the metric is defined.
+    """Yield ranks, truth and line style of each class where the metric is defined.
 
     The classes with the most positives are named, in their own order; the rest are grey.
     """
-    questions = one_vs_rest(target, class_names, probabilities, targets)
-    metrics = classification_metrics(target, class_names, probabilities, targets)
+    questions = one_vs_rest(target, class_names, probabilities, targets, scores)
+    metrics = classification_metrics(target, class_names, probabilities, targets, scores)
     values = [metrics[metric if target == "binary" else f"{metric}/{name}"] for name in questions.names]
     defined = [position for position, value in enumerate(values) if math.isfinite(value)]
     positives = questions.truth.sum(dim=0).tolist()
@@ -173,7 +183,9 @@ def _classes(
             label = f"{_short(questions.names[position], 26)}  {short} {values[position]:.3f}"
             style = {"color": color, "linestyle": line, "linewidth": 1.5, "label": label}
         known = questions.known[:, position]
-        yield (questions.scores[known, position], questions.truth[known, position].long()), style
+        # torchmetrics takes scores outside of 0 to 1 for logits and squeezes them together; ranks it takes as they are
+        ranks = questions.scores[known, position].unique(return_inverse=True)[1].double()
+        yield (ranks / ranks.max().clamp(min=1), questions.truth[known, position].long()), style
 
 
 def _confusion_by_label(questions: OneVsRest) -> Tensor:

@@ -14,12 +14,16 @@ from transfusion_cli.tasks.classification import Evaluation
 
 
 class Part(NamedTuple):
-    """Probabilities (N, K) and targets of one part, patients (N,) or None, and its name in ``results.json``."""
+    """Probabilities (N, K) and targets of one part, patients (N,) or None, and its name in ``results.json``.
+
+    ``scores`` (N, K) is what to rank by, None for the probabilities themselves.
+    """
 
     stage: str
     probabilities: Tensor
     targets: Tensor
     patients: Any
+    scores: Tensor | None = None
 
     @property
     def several_images_each(self) -> bool:
@@ -37,13 +41,15 @@ def parts(evaluation: Evaluation, samples: SampleTable) -> Iterator[Part]:
     rows = evaluation.table.index.numpy()
     probabilities, targets = evaluation.probabilities, evaluation.table.targets
     patients = None if samples.patients is None else samples.patients[rows]
-    yield Part("test", probabilities, targets, patients)
+    scores = evaluation.scores
+    yield Part("test", probabilities, targets, patients, scores)
     if samples.domains is not None:
         domains = samples.domains[rows]
         names = np.unique(domains)
         for name in names if len(names) > 1 else ():
             inside = domains == name
-            yield Part(f"test[{name}]", probabilities[inside], targets[inside], _take(patients, inside))
+            ranked = None if scores is None else scores[inside]
+            yield Part(f"test[{name}]", probabilities[inside], targets[inside], _take(patients, inside), ranked)
     if samples.exams is not None:
         means, labels, first = mean_over_exams(samples.exams[rows], probabilities, targets)
         yield Part("test[exams]", means, labels, _take(patients, first))

@@ -86,8 +86,8 @@ class ResultsWriter(pl.Callback):
     def _results(self, task: ClassificationTask, evaluation: Evaluation, part: Part) -> Results:
         whole = part.stage == "test"
         given = (task.target, task.class_names, part.probabilities, part.targets)
-        metrics = evaluation.metrics if whole else classification_metrics(*given)
-        intervals = bootstrap_intervals(*given, part.patients, resamples=self.resamples)
+        metrics = evaluation.metrics if whole else classification_metrics(*given, scores=part.scores)
+        intervals = bootstrap_intervals(*given, part.patients, resamples=self.resamples, scores=part.scores)
         if part.several_images_each and task.target != "multilabel":
             rate, interval = recognition_with_interval(*given, part.patients, self.resamples)
             metrics, intervals = metrics | {"recognition_rate": rate}, intervals | {"recognition_rate": interval}

@@ -98,8 +98,8 @@ def evaluation_figures(task: ClassificationTask) -> dict[str, Figure]:
     assert task.evaluation is not None
     arguments = (task.target, task.class_names, task.evaluation.probabilities, task.evaluation.table.targets)
     return {
-        "ROC": figures.roc_figure(*arguments),
-        "precision-recall": figures.precision_recall_figure(*arguments),
+        "ROC": figures.roc_figure(*arguments, task.evaluation.scores),
+        "precision-recall": figures.precision_recall_figure(*arguments, task.evaluation.scores),
         "confusion": figures.confusion_figure(*arguments),
     }
 

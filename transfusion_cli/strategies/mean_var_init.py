@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from transfusion_cli.models.batch_norm import batch_norm_layers
-from transfusion_cli.models.facts import head_names
+from transfusion_cli.models.facts import head_names, in_head
 from transfusion_cli.strategies.base import TransferStrategy
 
 
@@ -14,11 +14,12 @@ class MeanVarInit(TransferStrategy):
     """Draw each weight tensor from a normal with the mean and variance of its pretrained tensor (Raghu et al. 2019).
 
     Every pretrained convolution and linear tensor is replaced by i.i.d. normal numbers of the same mean and
-    (population) variance; the head stays freshly initialised.
+    (population) variance. The head, and what has no pretrained tensor, stays as the architecture initialises it.
 
     Args:
         batch_norm: what becomes of BatchNorm layers: ``reset`` (scale 1, shift 0, fresh statistics), ``resample``
             (scale and shift drawn like the weights, fresh statistics) or ``copy`` (pretrained affine and statistics).
+            ``reset`` also raises the scales that the architecture itself starts at 0, as timm's ResNets do.
     """
 
     def __init__(self, batch_norm: Literal["reset", "resample", "copy"] = "reset") -> None:
@@ -27,14 +28,17 @@ class MeanVarInit(TransferStrategy):
 
     def initialize(self, network: nn.Module, source: dict[str, Tensor], generator: torch.Generator) -> None:
         """Replace the network's tensors by draws with the moments of ``source``."""
-        heads = tuple(f"{name}." for name in head_names(network))
-        layers = set(batch_norm_layers(network))
+        heads = head_names(network)
+        body = {name: tensor for name, tensor in source.items() if not in_head(name, heads)}
+        owners = {name.rpartition(".")[0] for name in body}
+        layers = {name: layer for name, layer in batch_norm_layers(network).items() if name in owners}
         parameters = dict(network.named_parameters())
         state = network.state_dict()
+        if self.batch_norm != "copy":
+            for layer in layers.values():
+                layer.reset_parameters()  # scale, shift and statistics
         with torch.no_grad():
-            for name, tensor in source.items():
-                if heads and name.startswith(heads):
-                    continue
+            for name, tensor in body.items():
                 in_batch_norm = name.rpartition(".")[0] in layers
                 if in_batch_norm and self.batch_norm == "copy":
                     state[name].copy_(tensor)

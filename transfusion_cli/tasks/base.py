@@ -11,6 +11,7 @@ from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor, nn
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.models.backbone_args import checked_backbone_args
 from transfusion_cli.models.base_weights import BaseWeights
 from transfusion_cli.models.batch_norm import GROUP, batch_norm_layers, reestimate_statistics
 from transfusion_cli.models.facts import head_names, input_size, normalisation
@@ -154,7 +155,7 @@ class TransferTask(pl.LightningModule):
                 pretrained=pretrained,
                 drop_rate=self.dropout,
                 image_size=self.image_size,
-                **self.backbone_args,
+                **checked_backbone_args(self.backbone_args),
             )
 
     def _initialised(self, loaded: nn.Module) -> nn.Module:

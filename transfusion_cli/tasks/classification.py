@@ -9,7 +9,7 @@ from torch import Tensor
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.classification import classification_metrics
 from transfusion_cli.metrics.predictions import Predictions, PredictionTable
-from transfusion_cli.metrics.probabilities import probabilities
+from transfusion_cli.metrics.probabilities import log_odds, probabilities
 from transfusion_cli.targets import Target, num_logits
 from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask, unsaved_arguments
 from transfusion_cli.tasks.losses import ClassificationLoss, balanced_weights
@@ -23,11 +23,13 @@ class Evaluation:
         table: sample indices, logits and targets.
         probabilities: (N, L) or (N, K).
         metrics: by name, without the split's prefix.
+        scores: what to rank by, of the shape of the probabilities; None for the probabilities themselves.
     """
 
     table: PredictionTable
     probabilities: Tensor
     metrics: dict[str, float]
+    scores: Tensor | None = None
 
 
 class ClassificationTask(TransferTask):
@@ -38,8 +40,8 @@ class ClassificationTask(TransferTask):
         class_names: names of the classes or labels; follows the data.
         class_weights: weight of each class (multiclass, ordinal) or of each label's positives (binary, multilabel);
             ``auto`` balances the training split.
-        label_smoothing: share of each target moved to the other classes, in [0, 1).
-        focal_gamma: focusing exponent of the focal loss; 0 is plain cross-entropy.
+        label_smoothing: share of each target spread evenly over all classes, its own among them, in [0, 1).
+        focal_gamma: focusing exponent of the focal loss, 0 or more; 0 is plain cross-entropy.
         kwargs: as for ``TransferTask``.
     """
 
@@ -115,10 +117,10 @@ class ClassificationTask(TransferTask):
     def _evaluate(self) -> Evaluation:
         table = self.predictions.compute()
         self.predictions.reset()
-        p = probabilities(self.target, table.logits)
+        p, scores = probabilities(self.target, table.logits), log_odds(self.target, table.logits)
         metrics = {"loss": self.loss.mean(table.logits.to(self.device), table.targets.to(self.device)).item()}
-        metrics |= classification_metrics(self.target, self.class_names, p, table.targets)
-        self.evaluation = Evaluation(table, p, metrics)
+        metrics |= classification_metrics(self.target, self.class_names, p, table.targets, scores)
+        self.evaluation = Evaluation(table, p, metrics, scores)
         return self.evaluation
 
     def on_validation_epoch_end(self) -> None:

@@ -1,9 +1,12 @@
 """Losses on logits that know about unknown labels, class weights, smoothing and focusing."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
 
@@ -17,8 +20,12 @@ class ClassificationLoss(nn.Module):
         target: kind of target.
         class_weights: (K,) weight of each class for multiclass; (L,) weight of the positives of each label for
             binary and multilabel; (K,) weight of each grade for ordinal.
-        label_smoothing: share of the target moved to the other classes, in [0, 1).
-        focal_gamma: focusing exponent of the focal loss (Lin et al. 2017); 0 is plain cross-entropy.
+        label_smoothing: share of each target spread evenly over all classes, its own among them, or over yes and no
+            (Szegedy et al. 2016), in [0, 1).
+        focal_gamma: focusing exponent of the focal loss (Lin et al. 2017), 0 or more; 0 is plain cross-entropy.
+
+    Raises:
+        UserError: smoothing or exponent is out of its range.
     """
 
     class_weights: Tensor | None
@@ -31,6 +38,10 @@ class ClassificationLoss(nn.Module):
         focal_gamma: float = 0.0,
     ) -> None:
         super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise UserError(f"label_smoothing is a share, 0 or more and under 1, not {label_smoothing}.")
+        if not 0 <= focal_gamma < math.inf:
+            raise UserError(f"focal_gamma is an exponent, 0 or more, not {focal_gamma}.\nTry --model.focal_gamma 2")
         self.target = target
         self.label_smoothing = label_smoothing
         self.focal_gamma = focal_gamma
@@ -68,12 +79,13 @@ class ClassificationLoss(nn.Module):
         if self.class_weights is not None:
             weight = weight * self.class_weights[targets]
         log_p = logits.log_softmax(dim=1)
-        focus = (
-            (1 - log_p.gather(1, targets[:, None]).exp().squeeze(1)) ** self.focal_gamma if self.focal_gamma else 1.0
-        )
-        hard = -log_p.gather(1, targets[:, None]).squeeze(1)
-        loss = (1 - self.label_smoothing) * hard - self.label_smoothing * log_p.mean(dim=1)
-        return (weight * focus * loss).sum(), weight.sum()
+        loss = -log_p.gather(1, targets[:, None]).squeeze(1)
+        if self.label_smoothing:
+            loss = (1 - self.label_smoothing) * loss - self.label_smoothing * log_p.mean(dim=1)
+        if self.focal_gamma:
+            others = logits.scatter(1, targets[:, None], -torch.inf).logsumexp(dim=1)
+            loss = loss * self._focus(F.logsigmoid(others - logits.gather(1, targets[:, None]).squeeze(1)))
+        return (weight * loss).sum(), weight.sum()
 
     def _sigmoid(
         self, logits: Tensor, targets: Tensor, weight: Tensor, pos_weight: Tensor | None
@@ -81,9 +93,18 @@ class ClassificationLoss(nn.Module):
         smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
         loss = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=pos_weight, reduction="none")
         if self.focal_gamma:
-            p = logits.sigmoid()
-            loss = loss * (p * (1 - targets) + (1 - p) * targets) ** self.focal_gamma
+            # the probability of no where the label is yes, and of yes where it is no; in between for a soft label
+            no, yes = F.logsigmoid(-logits) + targets.log(), F.logsigmoid(logits) + torch.log1p(-targets)
+            loss = loss * self._focus(torch.logaddexp(no, yes))
         return (weight * loss).sum(), weight.sum()
+
+    def _focus(self, log_wrong: Tensor) -> Tensor:
+        """A power of the probability of being wrong, which is given by its logarithm.
+
+        So its gradient is finite: below exponent 1 the power itself is infinitely steep where that probability is 0.
+        Where it is 1 there is no gradient, and nothing to multiply by a loss that may be as large as numbers go.
+        """
+        return (self.focal_gamma * log_wrong.clamp_max(-torch.finfo(log_wrong.dtype).tiny)).exp()
 
     def _conditional(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         # CORN: logit k is the log-odds of y > k among the samples with y >= k (Shi et al. 2021).

@@ -1,0 +1,37 @@
+"""Telling a backbone by its weights."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+import timm
+import torch
+from torch import nn
+
+from transfusion_cli.models.facts import input_size, pretrained_config
+from transfusion_cli.models.matching import Tensors, match
+
+
+def lookalike(network: nn.Module, weights: Tensors) -> str | None:
+    """The backbone that weights were made with, if its name differs from the network's in numbers alone.
+
+    That is ``resnet34`` for ``resnet18``, or ``vit_small_patch16_224`` for ``vit_small_patch32_384``.
+
+    Args:
+        network: Which the weights do not fit.
+        weights: Tensors of the file.
+    """
+    name = pretrained_config(network)["architecture"]
+    for other in timm.list_models(_kind(name)):
+        if other == name or _kind(other) != _kind(name):
+            continue
+        with suppress(RuntimeError), torch.device("meta"):  # a few architectures cannot be built without memory
+            candidate = timm.create_model(other, num_classes=1, in_chans=input_size(network)[0])
+            if match(candidate, other, weights).whole:
+                return str(other)
+    return None
+
+
+def _kind(name: str) -> str:
+    return re.sub(r"\d+", "*", name)
