@@ -7,8 +7,6 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from transfusion_cli.data.cache_decoder import Decoder, decoded
 from transfusion_cli.data.cache_place import ABSENT, ARRAYS, SHALLOW, CachePlace, at_size, witnesses
 from transfusion_cli.data.images import DECODER_VERSION
 from transfusion_cli.errors import UserError
+from transfusion_cli.lock import FileLock
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,10 @@ def build_cache(
     place = CachePlace.of(data, folder, size)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(place.beside("lock")):
+        lock = FileLock(place.beside("lock"))
+        if not lock.acquire(timeout=0):
+            log.info("another process is preparing these images; waiting for it")
+        with lock:
             _Building(place, data).run(workers, progress)
     except OSError as error:
         raise UserError(
@@ -183,26 +185,6 @@ class _Building:
             f"{len(reasons):,} of {total:,} images cannot be read, for example {first}\nTheir ids are in {path}\n"
             f"Mend the files, or leave them out with --data.exclude {path}"
         )
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let other processes that build the same cache wait, where the file system can lock."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("a") as file:
-        # Of the kind that belongs to a process: workers that outlive a killed parent must not hold it.
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            log.info("another process is preparing these images; waiting for it")
-            fcntl.lockf(file, fcntl.LOCK_EX)
-        except OSError as error:
-            log.warning("%s cannot be locked (%s): let no other process prepare these images now", path, error)
-        yield
 
 
 def bytes_of(place: CachePlace) -> int:
