@@ -99,7 +99,7 @@ def plant_link(path):
 )
 def test_what_is_no_plain_file_is_refused(tmp_path, plant):
     plant(tmp_path / "lock")
-    with pytest.raises(UserError, match=r"^not a plain file: .*lock\n") as error:
+    with pytest.raises(UserError, match=r"^a link, or no plain file: .*lock\n") as error:
         FileLock(tmp_path / "lock").acquire(timeout=0)
     assert len(str(error.value).splitlines()) == 3
     assert not (tmp_path / "nowhere").exists()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-import stat
 import time
 from pathlib import Path
 from typing import Self
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.whole_file import itself
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class FileLock:
             Whether this process holds it now.
 
         Raises:
-            UserError: Something that is no plain file stands at the path.
+            UserError: A link, or something else that is no plain file, stands at the path.
             OSError: The file cannot be made or opened.
         """
         if self._file is not None:
@@ -79,21 +80,14 @@ class FileLock:
             self._file = None
 
     def _open(self) -> int:
-        """Open the file itself, never what a link leads to: whoever may write here could have laid one."""
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            file = os.open(self.path, flags, 0o666)
-        except OSError:
-            if self.path.is_symlink() or self.path.is_dir():
-                raise self._no_file() from None
-            raise
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            os.close(file)
-            raise self._no_file()
-        return file
-
-    def _no_file(self) -> UserError:
-        return UserError(f"not a plain file: {self.path}\nAn empty file is kept there as a lock.\nRemove it.")
+            return itself(str(self.path), os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise UserError(
+                f"a link, or no plain file: {self.path}\nAn empty file is kept there as a lock.\nRemove it."
+            ) from None
 
     def _is_granted(self, file: int) -> bool:
         try:
