@@ -50,9 +50,9 @@ def itself(path: str, flags: int) -> int:
         OSError: Also where a symbolic link, one of several hard links, a folder or a pipe stands at the path.
     """
     refused = OSError(errno.ELOOP, "a link, or no plain file", path)
-    unlinked = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its end
+    exactly = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its end
     try:
-        file = os.open(path, (flags & ~os.O_TRUNC) | unlinked, 0o666)
+        file = os.open(path, (flags & ~os.O_TRUNC) | exactly, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO):
             raise refused from None
