@@ -65,7 +65,7 @@ class CachedReader:
 
     def _start(self) -> None:
         self._arrays: dict[int, np.ndarray] = {}
-        self._compared = np.zeros(len(self.rows), dtype=bool)
+        self._compared = bytearray(len(self.rows))
 
     def _pixels(self, position: int) -> np.ndarray:
         return np.array(self._array(int(self.state[position]))[position])  # a copy: the map cannot be written to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import threading
 import zlib
@@ -57,13 +58,13 @@ class Sources:
         row = int(self.rows[position])
         return self.readers[self.split[row]](row)
 
-    def file(self, position: int) -> Path | None:
+    def file(self, position: int) -> str | None:
         """The file of one image alone, or one that holds many."""
         if position >= len(self.rows):
-            return self.held[position - len(self.rows)]
+            return str(self.held[position - len(self.rows)])
         row = self.rows[position]
         reader = self.readers.get(self.split[row])
-        return reader.root / reader.paths[row] if isinstance(reader, FileReader) else None
+        return os.path.join(reader.root, reader.paths[row]) if isinstance(reader, FileReader) else None
 
     def name(self, position: int) -> str:
         """What to call a file."""
@@ -111,7 +112,7 @@ class Sources:
     def _size_and_time(self, position: int) -> tuple[int, int]:
         path = self.file(position)
         try:
-            found = None if path is None else path.stat()
+            found = None if path is None else os.stat(path)
         except OSError:
             found = None
         if found is None or not stat.S_ISREG(found.st_mode):
@@ -123,7 +124,7 @@ class Sources:
         path, code = self.file(position), 0
         assert path is not None
         try:
-            with path.open("rb") as file:
+            with open(path, "rb") as file:
                 while part := file.read(1 << 20):
                     code = zlib.crc32(part, code)
         except OSError:
