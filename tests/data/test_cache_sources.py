@@ -91,6 +91,17 @@ def test_a_copied_data_set_is_read_once_and_its_times_noted_by_prepare(table, tm
     assert len(read) == 48
 
 
+def test_what_a_run_reads_does_not_change_under_it(table, tmp_path):
+    prepared(module(table), tmp_path / "cache")
+    expected = batches(module(table))
+    running = module(table, tmp_path / "cache").train_dataloader()
+    for path in (table.parent / "images").iterdir():
+        Image.new("L", (24, 20), 255).save(path)
+    assert count_reads(module(table), tmp_path / "cache") == 24
+    same(list(running), expected)
+    same(batches(module(table, tmp_path / "cache")), batches(module(table)))
+
+
 def test_says_once_what_takes_long(monkeypatch, caplog):
     monkeypatch.setattr(cache_sources, "PATIENCE", 0.05)
     slow = SimpleNamespace(wait=lambda position: __import__("time").sleep(0.02) or position)

@@ -16,7 +16,7 @@ import numpy as np
 import transfusion_cli
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.cache_decoder import Decoder, decoded
-from transfusion_cli.data.cache_files import ABSENT, ARRAYS, RECORD, RECORDS, load_array, make_array, save_array
+from transfusion_cli.data.cache_files import ABSENT, ARRAYS, RECORD, RECORDS, load_array, save_array, start_array
 from transfusion_cli.data.cache_place import CachePlace, at_size
 from transfusion_cli.data.cache_reader import CachedReader
 from transfusion_cli.data.cache_sources import PATIENCE
@@ -95,13 +95,15 @@ class _Building:
             )
         if here == self.part and not (here / RECORDS).exists():
             self.begin()
-        self.records = self.review(here, progress)
+        self.records, is_stale = self.review(here, progress)
         wanted = np.flatnonzero(self.data.samples.split[place.rows] != "")
         todo = wanted[self.records["state"][wanted] == ABSENT]
         if here == place.path:
             if not len(todo):
                 log.info("found whole: %s", place.path)
                 return
+            if is_stale:
+                self.renew()
             os.replace(place.path, self.part)
         if len(todo) < len(wanted):
             log.info("going on: %d of %d images are there", len(wanted) - len(todo), len(wanted))
@@ -120,7 +122,8 @@ class _Building:
         place = self.place
         self.part.mkdir(exist_ok=True)
         for name, dtype in ARRAYS.values():
-            make_array(self.part / name, place.shape, dtype)
+            with whole_file(self.part / name) as file:
+                start_array(file, place.shape, dtype)
         save_array(self.part / "ids.npy", self.data.samples.ids[place.rows])
         facts = {
             "data": type(self.data).__name__,
@@ -135,8 +138,12 @@ class _Building:
         none = np.zeros(len(place.rows), RECORD)
         save_array(self.part / RECORDS, np.concatenate([none, place.sources.held_records()]))
 
-    def review(self, here: Path, progress: bool) -> np.ndarray:
-        """Records of what was decoded before, but for images that are damaged or whose files were replaced since."""
+    def review(self, here: Path, progress: bool) -> tuple[np.ndarray, bool]:
+        """Take images that are damaged, or whose files were replaced since, for absent.
+
+        Returns:
+            The records, and whether there are such images.
+        """
         from tqdm import tqdm
 
         place, count = self.place, len(self.place.rows)
@@ -152,7 +159,7 @@ class _Building:
         bar = tqdm(there, desc="comparing", unit=" images", disable=not progress, delay=PATIENCE)
         damaged = [position for position in bar if not reader.is_intact(position)]
         records["state"][damaged] = ABSENT
-        if len(replaced) or damaged:
+        if is_stale := bool(len(replaced) or damaged):
             log.info(
                 "%d images are decoded anew: the files of %d were replaced, %d are damaged in the cache",
                 len(replaced) + len(damaged),
@@ -161,7 +168,18 @@ class _Building:
             )
         if (records != then).any():
             save_array(here / RECORDS, records)
-        return records
+        return records, is_stale
+
+    def renew(self) -> None:
+        """Copy the images that stay to new files: what runs are reading now must not change under them."""
+        place, reader = self.place, CachedReader(self.place)
+        for state, (name, dtype) in ARRAYS.items():
+            with whole_file(place.path / name) as file:
+                start = start_array(file, place.shape, dtype)
+                for position in np.flatnonzero(reader.state == state).tolist():
+                    image = reader.pixels(position)
+                    file.seek(start + position * image.nbytes)
+                    file.write(image.data)
 
     def require_space(self, decoder: Decoder, todo: np.ndarray) -> None:
         """Fail before the work if the disk has no room for its result."""

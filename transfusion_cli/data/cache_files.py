@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.whole_file import itself, whole_file
+from transfusion_cli.whole_file import whole_file
 
 ABSENT, SHALLOW, DEEP, SOURCE = range(4)
 """States of a record: an image that is not there, in ``images.npy``, in ``deep.npy``; a file that holds many."""
@@ -67,9 +68,13 @@ def save_array(path: Path, array: np.ndarray) -> None:
         np.save(file, array, allow_pickle=False)
 
 
-def make_array(path: Path, shape: tuple[int, ...], dtype: type) -> None:
-    """Make a file for an array, of no size on the disk until it is written to."""
-    with open(path, "wb", opener=itself) as file:
-        facts = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, facts)
-        file.truncate(file.tell() + math.prod(shape) * np.dtype(dtype).itemsize)
+def start_array(file: BinaryIO, shape: tuple[int, ...], dtype: type) -> int:
+    """Give an empty file the header and the length of an array; it has no size on the disk until it is written to.
+
+    Returns:
+        Where the array begins.
+    """
+    np.lib.format.write_array_header_1_0(file, {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape})
+    start = file.tell()
+    file.truncate(start + math.prod(shape) * np.dtype(dtype).itemsize)
+    return start

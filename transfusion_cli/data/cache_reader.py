@@ -52,23 +52,24 @@ class CachedReader:
             UserError: It is damaged.
         """
         position = int(np.searchsorted(self.rows, row))
-        image = self._pixels(position)
+        image = self.pixels(position)
         if not self._compared[position]:
             if zlib.crc32(image.data) != self.checksums[position]:
                 raise self._damaged(position)
             self._compared[position] = True
         return image.astype(np.float32) / np.float32(65535) if self.state[position] == DEEP else image
 
+    def pixels(self, position: int) -> np.ndarray:
+        """The image at a position, from 0, as it is stored; not compared."""
+        return np.array(self._array(int(self.state[position]))[position])  # a copy: the map cannot be written to
+
     def is_intact(self, position: int) -> bool:
-        """Whether the pixels at a position, from 0, have their checksum."""
-        return zlib.crc32(self._pixels(position).data) == self.checksums[position]
+        """Whether the image at a position has its checksum."""
+        return zlib.crc32(self.pixels(position).data) == self.checksums[position]
 
     def _start(self) -> None:
         self._arrays: dict[int, np.ndarray] = {}
         self._compared = bytearray(len(self.rows))
-
-    def _pixels(self, position: int) -> np.ndarray:
-        return np.array(self._array(int(self.state[position]))[position])  # a copy: the map cannot be written to
 
     def _array(self, state: int) -> np.ndarray:
         if state not in self._arrays:
