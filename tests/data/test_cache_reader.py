@@ -90,6 +90,16 @@ def test_every_record_counts(table, tmp_path):
     assert noticed > 5
 
 
+@pytest.mark.parametrize("state", [3, 255])
+def test_states_that_no_image_has(table, tmp_path, state):
+    place = prepared(module(table), tmp_path / "cache")
+    records = np.load(place.path / "records.npy")
+    records["state"][3] = state
+    np.save(place.path / "records.npy", records)
+    with pytest.raises(UserError, match=r"^the cache .* is damaged\nrecords.npy: unknown states\nDelete"):
+        read_all(table, tmp_path / "cache")
+
+
 def test_compared_when_first_read_and_by_each_process(table, tmp_path, monkeypatch):
     prepared(module(table), tmp_path / "cache")
     reader = open_cache(data := module(table, tmp_path / "cache"), tmp_path / "cache", "train")
@@ -207,7 +217,7 @@ def test_an_attempt_that_goes_on_looks_at_what_is_there(table, tmp_path, caplog)
     broken.write_bytes(whole)
     with caplog.at_level(logging.INFO):
         assert count_reads(module(table), tmp_path / "cache") == 2
-    assert "1 images are decoded anew: the files of 0 were replaced, 1 are damaged in the cache" in caplog.text
+    assert "decoding anew: 0 images whose files were replaced, 1 that are damaged in the cache" in caplog.text
     read_all(table, tmp_path / "cache")
 
 

@@ -160,12 +160,8 @@ class _Building:
         damaged = [position for position in bar if not reader.is_intact(position)]
         records["state"][damaged] = ABSENT
         if is_stale := bool(len(replaced) or damaged):
-            log.info(
-                "%d images are decoded anew: the files of %d were replaced, %d are damaged in the cache",
-                len(replaced) + len(damaged),
-                len(replaced),
-                len(damaged),
-            )
+            what = "decoding anew: %d images whose files were replaced, %d that are damaged in the cache"
+            log.info(what, len(replaced), len(damaged))
         if (records != then).any():
             save_array(here / RECORDS, records)
         return records, is_stale
