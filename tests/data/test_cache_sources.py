@@ -14,7 +14,7 @@ from support.images import build_image_table, picture
 from support.medmnist import build_medmnist
 from support.tiny import TinyDataModule
 
-from transfusion_cli.data import cache, cache_place, cache_sources
+from transfusion_cli.data import cache, cache_build, cache_place, cache_sources
 from transfusion_cli.data.cache_sources import Sources
 from transfusion_cli.data.hdf5 import HDF5Reader
 from transfusion_cli.datasets import MedMNISTDataModule
@@ -91,15 +91,24 @@ def test_a_copied_data_set_is_read_once_and_its_times_noted_by_prepare(table, tm
     assert len(read) == 48
 
 
-def test_what_a_run_reads_does_not_change_under_it(table, tmp_path):
+@pytest.mark.parametrize("crash", [False, True])
+def test_what_a_run_reads_does_not_change_under_it(table, tmp_path, monkeypatch, crash):
     prepared(module(table), tmp_path / "cache")
     expected = batches(module(table))
     running = module(table, tmp_path / "cache").train_dataloader()
-    for path in (table.parent / "images").iterdir():
+    for path in (table.parent / "images").glob("00*"):
         Image.new("L", (24, 20), 255).save(path)
-    assert count_reads(module(table), tmp_path / "cache") == 24
+    if crash:
+        with monkeypatch.context() as power, pytest.raises(KeyboardInterrupt):
+            power.setattr(cache_build, "save_array", stop)
+            prepared(module(table), tmp_path / "cache")
+    assert count_reads(module(table), tmp_path / "cache") == 20
     same(list(running), expected)
     same(batches(module(table, tmp_path / "cache")), batches(module(table)))
+
+
+def stop(*_):
+    raise KeyboardInterrupt
 
 
 def test_says_once_what_takes_long(monkeypatch, caplog):

@@ -96,14 +96,15 @@ class _Building:
         if here == self.part and not (here / RECORDS).exists():
             self.begin()
         self.records, is_stale = self.review(here, progress)
+        if is_stale and here == place.path:
+            self.renew()
+        save_array(here / RECORDS, self.records)
         wanted = np.flatnonzero(self.data.samples.split[place.rows] != "")
         todo = wanted[self.records["state"][wanted] == ABSENT]
         if here == place.path:
             if not len(todo):
                 log.info("found whole: %s", place.path)
                 return
-            if is_stale:
-                self.renew()
             os.replace(place.path, self.part)
         if len(todo) < len(wanted):
             log.info("going on: %d of %d images are there", len(wanted) - len(todo), len(wanted))
@@ -148,8 +149,7 @@ class _Building:
 
         place, count = self.place, len(self.place.rows)
         reader = CachedReader(place, here)
-        then = load_array(here / RECORDS, (len(place.sources),), RECORD)
-        records = np.array(then)
+        records = np.array(load_array(here / RECORDS, (len(place.sources),), RECORD))
         replaced = place.sources.replaced(records)
         if (replaced >= count).any():  # which of its images are others now, a file of many does not tell
             replaced = np.flatnonzero(records["state"][:count])
@@ -162,8 +162,6 @@ class _Building:
         if is_stale := bool(len(replaced) or damaged):
             what = "decoding anew: %d images whose files were replaced, %d that are damaged in the cache"
             log.info(what, len(replaced), len(damaged))
-        if (records != then).any():
-            save_array(here / RECORDS, records)
         return records, is_stale
 
     def renew(self) -> None:
@@ -172,7 +170,7 @@ class _Building:
         for state, (name, dtype) in ARRAYS.items():
             with whole_file(place.path / name) as file:
                 start = start_array(file, place.shape, dtype)
-                for position in np.flatnonzero(reader.state == state).tolist():
+                for position in np.flatnonzero(self.records["state"] == state).tolist():
                     image = reader.pixels(position)
                     file.seek(start + position * image.nbytes)
                     file.write(image.data)
