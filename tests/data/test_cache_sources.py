@@ -174,6 +174,21 @@ def test_a_file_that_holds_many_images(tmp_path, compressed):
     same(batches(medmnist(str(tmp_path / "cache"))), batches(medmnist()))
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+def test_the_way_to_a_file_is_no_matter(tmp_path, monkeypatch, compressed):
+    """Mapped files know their whole path, whatever was given; a link is another name of the same file."""
+    build_medmnist(tmp_path / "real", compressed=compressed)
+    (tmp_path / "linked").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path)
+    data = [
+        MedMNISTDataModule("pneumoniamnist", root=str(root), image_size=28)
+        for root in ("real", tmp_path / "real", "linked", "linked/../real")
+    ]
+    places = [cache_place.CachePlace.of(one, tmp_path / "cache", (28, 28)) for one in data]
+    assert len({place.key for place in places}) == 1
+    assert [len(place.sources.held) for place in places] == [1, 1, 1, 1]
+
+
 def test_files_of_three_splits(tmp_path):
     import h5py
 

@@ -48,7 +48,7 @@ class Sources:
             split: data.make_reader(split) for split in splits if len(data.samples.rows(split))
         }
         holding = (reader for reader in self.readers.values() if not isinstance(reader, FileReader))
-        self.held = sorted({path for reader in holding for path in _files(reader)}, key=lambda path: path.name)
+        self.held = sorted({path for reader in holding for path in _files(reader)}, key=lambda path: (path.name, path))
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.held)
@@ -133,10 +133,11 @@ class Sources:
 
 
 def _files(reader: Reader) -> set[Path]:
-    """Files that a reader keeps open or knows by path."""
-    held = getattr(reader, "__dict__", {}).values()
-    named = {Path(str(value.filename)) for value in held if isinstance(value, np.memmap) and value.filename}
-    return named | {value for value in held if isinstance(value, Path)}
+    """Files that a reader keeps open or knows by path, each once."""
+    held = list(getattr(reader, "__dict__", {}).values())
+    mapped = [Path(str(value.filename)) for value in held if isinstance(value, np.memmap) and value.filename]
+    named = [value for value in held if isinstance(value, Path)]
+    return set({path.resolve(): path for path in [*mapped, *named]}.values())
 
 
 def _in_threads(work: Callable[[int], Any], positions: np.ndarray, what: str) -> list[Any]:
