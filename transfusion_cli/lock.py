@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.whole_file import itself
+from transfusion_cli.files import itself
 
 log = logging.getLogger(__name__)
 

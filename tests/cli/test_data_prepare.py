@@ -62,7 +62,23 @@ def test_size_follows_the_config_or_the_backbone(capsys):
     cli = transfusion("data prepare --config small.yaml --data.image_size null --size 8x12 --data.cache kept")
     said = capsys.readouterr().out
     assert "24 images of 8 x 12" in said and said.count("--data.cache") == 1
+    assert said.endswith("--data.image_size null --data.cache kept --data.image_size '[8, 12]'\n")
     assert cli.datamodule.size == (32, 32)  # what the backbone is made for
+
+
+@pytest.mark.parametrize("size", ["24", "40", "24x36"])
+def test_the_hint_works_as_it_stands(home, capsys, size):
+    """Another size than the config's, and folders with spaces."""
+    (home / "my images").mkdir()
+    for name in ("table.csv", "images"):
+        (home / "images" / name).rename(home / "my images" / name)
+    flags = "--config small.yaml --data.table 'my images/table.csv' --data.cache 'my cache'"
+    transfusion(f"data prepare {flags} --size {size} --workers 1")
+    hint = capsys.readouterr().out.splitlines()[2]
+    cli = transfusion(f"{hint.partition('transfusion ')[2]} --name hinted")
+    assert cli.datamodule.size == (24, 36) if "x" in size else (int(size), int(size))
+    reader = cli.datamodule.train_dataloader().dataset.read
+    assert reader.path.parent.name == "my cache" and reader.shape[1:] == cli.datamodule.size
 
 
 @pytest.mark.parametrize(
@@ -95,8 +111,8 @@ def test_unreadable_images_end_with_a_list(home, capsys):
     (listed,) = (home / "data_cache").glob("*.unreadable.txt")
     assert f"--data.exclude {listed.relative_to(home)}" in message
     transfusion(f"data prepare --config small.yaml --workers 1 --data.exclude {listed}")
-    (state,) = (home / "data_cache").glob("*/state.npy")
-    assert (np.load(state) == 0).sum() == 1
+    (records,) = (home / "data_cache").glob("*/records.npy")
+    assert (np.load(records)["state"] == 0).sum() == 1
 
 
 def test_stopped_by_hand(monkeypatch, capsys):

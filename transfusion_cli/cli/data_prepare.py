@@ -43,6 +43,8 @@ def run(args: list[str]) -> DataCLI:
     print(f"{len(place.rows):,} images of {place.size[0]} x {place.size[1]} pixels, {bytes_of(place) / 1e6:,.1f} MB")
     print(f"They are in {place.path}")
     use = rest if data.cache else [*rest, "--data.cache", str(folder)]
+    if place.size != data.size:
+        use = [*use, "--data.image_size", str(list(place.size)) if len(set(place.size)) > 1 else str(place.size[0])]
     print(f"Use them: transfusion fit {shlex.join(use)}")
     return cli
 

@@ -1,47 +1,26 @@
-"""Reading images that were decoded and resized once, from files that all processes map into memory."""
+"""Opening the cache of decoded images that belongs to a data module, if it is there and can be trusted."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from transfusion_cli.data.cache_place import ABSENT, ARRAYS, DEEP, SHALLOW, CachePlace
+from transfusion_cli.data.cache_files import ABSENT, RECORD, RECORDS, load_array
+from transfusion_cli.data.cache_place import CachePlace
+from transfusion_cli.data.cache_reader import CachedReader
 from transfusion_cli.errors import UserError
 
 if TYPE_CHECKING:
     from transfusion_cli.data.base import MedicalDataModule
     from transfusion_cli.data.samples import Split
 
-
-class CachedReader:
-    """Takes images from a cache, which every process maps for itself.
-
-    Args:
-        place: The cache.
-    """
-
-    def __init__(self, place: CachePlace) -> None:
-        self.path, self.rows = place.path, place.rows
-        self.state = np.load(place.path / "state.npy")
-        self._arrays: dict[int, np.ndarray] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the maps: a copy makes its own."""
-        return self.__dict__ | {"_arrays": {}}
-
-    def __call__(self, row: int) -> np.ndarray:
-        """Take the image of one row: uint8, or float32 in [0, 1] for deeper sources."""
-        position = int(np.searchsorted(self.rows, row))
-        if self.state[position] == DEEP:
-            return self._array(DEEP)[position].astype(np.float32) / np.float32(65535)
-        return np.array(self._array(SHALLOW)[position])  # a copy: the map cannot be written to
-
-    def _array(self, state: int) -> np.ndarray:
-        if state not in self._arrays:
-            self._arrays[state] = np.load(self.path / ARRAYS[state][0], mmap_mode="r")
-        return self._arrays[state]
+_LOOKED_AT: WeakKeyDictionary[MedicalDataModule, set[Path]] = WeakKeyDictionary()
+"""Caches whose source files a run has looked at: once is enough, not once for each split."""
 
 
 def open_cache(data: MedicalDataModule, folder: Path, split: Split) -> CachedReader:
@@ -50,27 +29,43 @@ def open_cache(data: MedicalDataModule, folder: Path, split: Split) -> CachedRea
     The cached size is that of the images, or else the least larger one from which they can be resized.
 
     Raises:
-        UserError: No such cache, files that were replaced, or images of the split that are not in it.
+        UserError: No such cache, a damaged one, files that were replaced, or images of the split that are not in it.
     """
     sizes = sorted(_sizes(folder), key=lambda size: (size != data.size, size[0] * size[1]))
     for size in sizes:
         place = CachePlace.of(data, folder, size) if _serves(size, data) else None
         if place is not None and place.path.is_dir():
-            place.check_sources(data, place.path)
             reader = CachedReader(place)
+            _require_sources(data, place)
             missing = (reader.state[np.searchsorted(place.rows, data.samples.rows(split))] == ABSENT).sum()
             if missing:
                 raise UserError(
-                    f"{missing} images of the {split} split are not in the cache {place.path}\n{_hint(data)}"
+                    f"{missing} images of the {split} split are not in the cache {place.path}\n{_hint(data, size)}"
                 )
             return reader
-    raise UserError(f"no decoded images of these data at {_named(data.size)} in {folder}\n{_hint(data)}")
+    raise UserError(f"no decoded images of these data at {_named(data.size)} in {folder}\n{_hint(data, data.size)}")
 
 
-def _hint(data: MedicalDataModule) -> str:
+def _require_sources(data: MedicalDataModule, place: CachePlace) -> None:
+    """Fail if files were replaced since they were decoded; asked by one process of a machine, once in a run."""
+    seen = _LOOKED_AT.setdefault(data, set())
+    if place.path in seen or (data.trainer is not None and data.trainer.local_rank):
+        return
+    records = np.array(load_array(place.path / RECORDS, (len(place.sources),), RECORD))
+    replaced = place.sources.replaced(records)
+    if len(replaced):
+        others = f", nor are {len(replaced) - 1:,} others" if len(replaced) > 1 else ""
+        raise UserError(
+            f"{place.sources.name(replaced[0])} is not the file that the cache was made from{others}\n"
+            f"in {place.path}\n{_hint(data, place.size)}"
+        )
+    seen.add(place.path)
+
+
+def _hint(data: MedicalDataModule, size: tuple[int, int]) -> str:
     return (
         "With the --config and the --data flags of this run: "
-        f"transfusion data prepare --data.cache {data.cache} --size {_named(data.size)}"
+        f"transfusion data prepare --data.cache {shlex.quote(str(data.cache))} --size {_named(size)}"
     )
 
 
@@ -80,8 +75,8 @@ def _named(size: tuple[int, int]) -> str:
 
 def _sizes(folder: Path) -> set[tuple[int, int]]:
     """Sizes in a folder of caches."""
-    found = (path.parent.name.partition("-")[0].split("x") for path in folder.glob("*x*-*/index.json"))
-    return {(int(height), int(width)) for height, width in found}
+    found = (re.fullmatch(r"(\d{1,5})x(\d{1,5})-[0-9a-f]{16}", path.name) for path in folder.glob("*x*-*"))
+    return {(int(match[1]), int(match[2])) for match in found if match}
 
 
 def _serves(cached: tuple[int, int], data: MedicalDataModule) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -14,9 +16,13 @@ import numpy as np
 import transfusion_cli
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.cache_decoder import Decoder, decoded
-from transfusion_cli.data.cache_place import ABSENT, ARRAYS, SHALLOW, CachePlace, at_size, witnesses
+from transfusion_cli.data.cache_files import ABSENT, ARRAYS, RECORD, RECORDS, load_array, save_array, start_array
+from transfusion_cli.data.cache_place import CachePlace, at_size
+from transfusion_cli.data.cache_reader import CachedReader
+from transfusion_cli.data.cache_sources import PATIENCE
 from transfusion_cli.data.images import DECODER_VERSION
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import itself, whole_file
 from transfusion_cli.lock import FileLock
 
 log = logging.getLogger(__name__)
@@ -38,7 +44,8 @@ def build_cache(
 
     Large JPEG files are decoded at a reduced scale that is enough for this size, as when training reads the files
     at this size; how that differs from decoding them whole, ``read_image`` tells. An attempt that was interrupted
-    goes on where it stopped; one that runs at the same time elsewhere is waited for.
+    goes on where it stopped; one that runs at the same time elsewhere is waited for. Of what is there already, images
+    whose files were replaced, and those that are damaged, are decoded anew.
 
     Args:
         data: The data module.
@@ -51,8 +58,8 @@ def build_cache(
         Where the images are.
 
     Raises:
-        UserError: Images that cannot be read (their ids are in ``<key>.unreadable.txt``), no space, files that were
-            replaced since a former attempt.
+        UserError: Images that cannot be read (their ids are in ``<key>.unreadable.txt``), no space, a former attempt
+            of which nothing can be used.
     """
     data = at_size(data, size)
     place = CachePlace.of(data, folder, size)
@@ -76,24 +83,32 @@ class _Building:
     def __init__(self, place: CachePlace, data: MedicalDataModule) -> None:
         self.place, self.data = place, data
         self.part = place.beside("part")
-        self.shape = (len(place.rows), *place.size, *((3,) if data.in_chans == 3 else ()))
 
     def run(self, workers: int, progress: bool) -> None:
-        """Decode what is not there yet, and give the folder its name."""
+        """Decode what is not there yet or no longer right, and give the folder its name."""
         place = self.place
+        here = place.path if place.path.is_dir() else self.part
+        if here.is_symlink():
+            raise UserError(
+                f"{here} is a link\nA cache is written to its own folder, and not to where a link leads.\n"
+                "Remove the link, or give another folder with --data.cache."
+            )
+        if here == self.part and not (here / RECORDS).exists():
+            self.begin()
+        self.records, is_stale = self.review(here, progress)
+        if is_stale and here == place.path:
+            self.renew()
+        save_array(here / RECORDS, self.records)
         wanted = np.flatnonzero(self.data.samples.split[place.rows] != "")
-        if place.path.is_dir():
-            place.check_sources(self.data, place.path)
-            if (np.load(place.path / "state.npy")[wanted] != ABSENT).all():
+        todo = wanted[self.records["state"][wanted] == ABSENT]
+        if here == place.path:
+            if not len(todo):
                 log.info("found whole: %s", place.path)
                 return
-            os.replace(place.path, self.part)  # images that were left out then are wanted now
-        self.begin()
-        self.state = np.load(self.part / "state.npy")
-        todo = wanted[self.state[wanted] == ABSENT]
+            os.replace(place.path, self.part)
         if len(todo) < len(wanted):
             log.info("going on: %d of %d images are there", len(wanted) - len(todo), len(wanted))
-        decoder = Decoder(place, self.data, self.part)
+        decoder = Decoder(place, self.data.resize, self.part)
         self.require_space(decoder, todo)
         try:
             reasons = self.decode(decoder, todo, workers, progress)
@@ -104,27 +119,61 @@ class _Building:
         os.replace(self.part, place.path)
 
     def begin(self) -> None:
-        """Make the files, or see that those of a former attempt fit."""
-        if (self.part / "index.json").is_file():
-            self.place.check_sources(self.data, self.part)
-            return
+        """Make the files, the records last: where they are, the others are."""
+        place = self.place
         self.part.mkdir(exist_ok=True)
-        for name, dtype in ARRAYS.values():  # of no size on the disk until they are written to
-            np.lib.format.open_memmap(self.part / name, "w+", dtype, self.shape).flush()
-        np.save(self.part / "state.npy", np.full(len(self.place.rows), ABSENT, dtype=np.uint8))
-        np.save(self.part / "ids.npy", self.data.samples.ids[self.place.rows])
+        for name, dtype in ARRAYS.values():
+            with whole_file(self.part / name) as file:
+                start_array(file, place.shape, dtype)
+        save_array(self.part / "ids.npy", self.data.samples.ids[place.rows])
         facts = {
             "data": type(self.data).__name__,
-            "size": self.place.size,
+            "size": place.size,
             "resize": self.data.resize,
-            "count": len(self.place.rows),
+            "count": len(place.rows),
             "decoder": DECODER_VERSION,
             "transfusion": transfusion_cli.__version__,
-            "witnesses": witnesses(self.data, self.place.rows),
         }
-        index = self.part / "index.json"
-        index.with_suffix(".tmp").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        os.replace(index.with_suffix(".tmp"), index)
+        with whole_file(self.part / "index.json") as file:
+            file.write(json.dumps(facts, indent=1).encode())
+        none = np.zeros(len(place.rows), RECORD)
+        save_array(self.part / RECORDS, np.concatenate([none, place.sources.held_records()]))
+
+    def review(self, here: Path, progress: bool) -> tuple[np.ndarray, bool]:
+        """Take images that are damaged, or whose files were replaced since, for absent.
+
+        Returns:
+            The records, and whether there are such images.
+        """
+        from tqdm import tqdm
+
+        place, count = self.place, len(self.place.rows)
+        reader = CachedReader(place, here)
+        records = np.array(load_array(here / RECORDS, (len(place.sources),), RECORD))
+        replaced = place.sources.replaced(records)
+        if (replaced >= count).any():  # which of its images are others now, a file of many does not tell
+            replaced = np.flatnonzero(records["state"][:count])
+            records[count:] = place.sources.held_records()
+        records["state"][replaced] = ABSENT
+        there = np.flatnonzero(records["state"][:count]).tolist()
+        bar = tqdm(there, desc="comparing", unit=" images", disable=not progress, delay=PATIENCE)
+        damaged = [position for position in bar if not reader.is_intact(position)]
+        records["state"][damaged] = ABSENT
+        if is_stale := bool(len(replaced) or damaged):
+            what = "decoding anew: %d images whose files were replaced, %d that are damaged in the cache"
+            log.info(what, len(replaced), len(damaged))
+        return records, is_stale
+
+    def renew(self) -> None:
+        """Copy the images that stay to new files: what runs are reading now must not change under them."""
+        place, reader = self.place, CachedReader(self.place)
+        for state, (name, dtype) in ARRAYS.items():
+            with whole_file(place.path / name) as file:
+                start = start_array(file, place.shape, dtype)
+                for position in np.flatnonzero(self.records["state"] == state).tolist():
+                    image = reader.pixels(position)
+                    file.seek(start + position * image.nbytes)
+                    file.write(image.data)
 
     def require_space(self, decoder: Decoder, todo: np.ndarray) -> None:
         """Fail before the work if the disk has no room for its result."""
@@ -135,7 +184,7 @@ class _Building:
             except Exception:  # counted when all are read
                 continue
         share = deep / max(len(probed), 1)
-        needed = int(len(todo) * np.prod(self.shape[1:]) * (1 + share))
+        needed = int(len(todo) * math.prod(self.place.shape[1:]) * (1 + share))
         free = shutil.disk_usage(self.place.folder).free
         if needed > free:
             raise UserError(
@@ -151,10 +200,10 @@ class _Building:
         unreadable: dict[int, str] = {}
         saved = time.monotonic()
         with tqdm(total=len(todo), desc="decoding", unit=" images", disable=not progress) as bar:
-            for positions, states, reasons, failure in decoded(decoder, chunks, workers):
+            for positions, records, reasons, failure in decoded(decoder, chunks, workers):
                 if failure:
                     raise OSError(failure)
-                self.state[positions] = states
+                self.records[positions] = records
                 unreadable |= reasons
                 bar.update(len(positions))
                 if time.monotonic() - saved > SAVE_EVERY:
@@ -165,30 +214,25 @@ class _Building:
     def save(self) -> None:
         """Note which images are there, once they are on the disk."""
         for name, _ in ARRAYS.values():
-            with (self.part / name).open("r+b") as file:
+            with open(self.part / name, "r+b", opener=itself) as file:
                 os.fsync(file.fileno())
-        state = self.part / "state.npy"
-        with state.with_suffix(".tmp").open("wb") as file:
-            np.save(file, self.state)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(state.with_suffix(".tmp"), state)
+        save_array(self.part / RECORDS, self.records)
 
     def unreadable(self, reasons: dict[int, str], total: int) -> UserError:
         """Write down which images cannot be read."""
         positions = sorted(reasons)
         names = self.data.samples.ids[self.place.rows[positions]].tolist()
         path = self.place.beside("unreadable.txt")
-        path.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        with whole_file(path) as file:
+            file.write("".join(f"{name}\n" for name in names).encode())
         first = ", ".join(f"{name} ({reasons[position]})" for name, position in zip(names[:3], positions, strict=False))
         return UserError(
             f"{len(reasons):,} of {total:,} images cannot be read, for example {first}\nTheir ids are in {path}\n"
-            f"Mend the files, or leave them out with --data.exclude {path}"
+            f"Mend the files, or leave them out with --data.exclude {shlex.quote(str(path))}"
         )
 
 
 def bytes_of(place: CachePlace) -> int:
     """Bytes of the images in a cache."""
-    state, one = np.load(place.path / "state.npy"), np.load(place.path / ARRAYS[SHALLOW][0], mmap_mode="r")
-    pixels = int(np.prod(one.shape[1:]))
+    state, pixels = CachedReader(place).state, math.prod(place.shape[1:])
     return pixels * sum(int((state == kind).sum()) * np.dtype(dtype).itemsize for kind, (_, dtype) in ARRAYS.items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,49 +11,54 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.cache_place import ABSENT, ARRAYS, DEEP, SHALLOW, CachePlace, readers
+from transfusion_cli.data.cache_files import ARRAYS, DEEP, RECORD, SHALLOW, load_array
+from transfusion_cli.data.cache_place import CachePlace
 from transfusion_cli.data.loader import quiet_worker
-from transfusion_cli.data.resize import Resize
+from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import itself
 
-Part = tuple[list[int], list[int], dict[int, str], str]
-"""Positions, their states, why some cannot be read, and why writing failed (empty where it did not)."""
+Part = tuple[list[int], np.ndarray, dict[int, str], str]
+"""Positions, their records, why some cannot be read, and why writing failed (empty where it did not)."""
 
 
 class Decoder(Dataset[Part]):
-    """Decodes images into the files of a cache; runs in the worker processes."""
+    """Decodes images into the files of a cache; runs in the worker processes.
 
-    def __init__(self, place: CachePlace, data: MedicalDataModule, part: Path) -> None:
-        self.rows, self.part = place.rows, part
-        self.split, self.readers = data.samples.split, readers(data)
-        self.resize = Resize(place.size, data.resize)
+    Args:
+        place: The cache.
+        resize: How images get to its size.
+        part: Its folder while it is not whole.
+    """
+
+    def __init__(self, place: CachePlace, resize: ResizeMode, part: Path) -> None:
+        self.sources, self.part, self.shape = place.sources, part, place.shape
+        self.resize = Resize(place.size, resize)
 
     def read(self, position: int) -> np.ndarray:
         """The image of one position, resized."""
-        row = int(self.rows[position])
-        return self.resize(self.readers[self.split[row]](row))
+        return self.resize(self.sources.read(position))
 
     def __getitems__(self, positions: list[int]) -> Part:
-        """Decode and write some images: positions, their states, why some cannot be read, why writing failed."""
-        states, reasons = [], {}
+        """Decode and write some images: positions, their records, why some cannot be read, why writing failed."""
+        records, reasons = np.zeros(len(positions), RECORD), {}
         try:
-            with _Writer(self.part, SHALLOW) as shallow, _Writer(self.part, DEEP) as deep:
-                for position in positions:
+            with _Writer(self.part, self.shape, SHALLOW) as shallow, _Writer(self.part, self.shape, DEEP) as deep:
+                for i, position in enumerate(positions):
+                    file = self.sources.facts(position)
                     try:
-                        image = self.read(position)
+                        image = np.ascontiguousarray(self.read(position))
                     except Exception as error:  # a damaged file can break a decoder anywhere
                         reasons[position] = str(error).partition(":")[0].splitlines()[0] or type(error).__name__
-                        states.append(ABSENT)
                         continue
                     is_deep = image.dtype != np.uint8
                     if is_deep:
                         image = np.rint(image.astype(np.float64) * 65535).astype(np.uint16)
                     (deep if is_deep else shallow).write(position, image)
-                    states.append(DEEP if is_deep else SHALLOW)
+                    records[i] = (DEEP if is_deep else SHALLOW, zlib.crc32(image.data), *file)
         except OSError as error:
-            return [], [], {}, str(error)
-        return positions, states, reasons, ""
+            return [], records[:0], {}, str(error)
+        return positions, records, reasons, ""
 
 
 class _Writer:
@@ -60,11 +67,10 @@ class _Writer:
     By write, not through a map: a full disk is an error then, and not the end of the process.
     """
 
-    def __init__(self, part: Path, state: int) -> None:
-        path = part / ARRAYS[state][0]
-        mapped = np.load(path, mmap_mode="r")
-        self.start, self.shape, self.itemsize = mapped.offset, mapped.shape[1:], mapped.dtype.itemsize
-        self.file = path.open("r+b")
+    def __init__(self, part: Path, shape: tuple[int, ...], state: int) -> None:
+        name, dtype = ARRAYS[state]
+        self.start, self.shape = load_array(part / name, shape, dtype).offset, shape[1:]
+        self.file = os.fdopen(itself(str(part / name), os.O_RDWR), "r+b")
 
     def __enter__(self) -> _Writer:
         return self
@@ -77,7 +83,7 @@ class _Writer:
         if image.shape != self.shape:
             raise ValueError(f"an image of shape {image.shape} where {self.shape} are expected")
         self.file.seek(self.start + position * image.nbytes)
-        self.file.write(np.ascontiguousarray(image).data)
+        self.file.write(image.data)
 
 
 def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator[Part]:

@@ -67,10 +67,11 @@ class ArrayReader:
     Args:
         images: (n, H, W) or (n, H, W, 3), uint8.
         first_row: Row of the sample table that the first image belongs to.
+        file: The file that holds the array, for a cache to see that it is still the same.
     """
 
-    def __init__(self, images: np.ndarray, first_row: int) -> None:
-        self.images, self.first_row = images, first_row
+    def __init__(self, images: np.ndarray, first_row: int, file: Path | None = None) -> None:
+        self.images, self.first_row, self.file = images, first_row, file
 
     def __call__(self, row: int) -> np.ndarray:
         """Take the image of one row."""

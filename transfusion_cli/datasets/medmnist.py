@@ -111,7 +111,7 @@ class MedMNISTDataModule(MedicalDataModule):
             self._arrays[split] = images
         # Rows of the table, not of the split: some may be left out.
         first_row = int(np.flatnonzero(np.char.startswith(self.samples.ids, f"{split}_"))[0])
-        return ArrayReader(self._arrays[split], first_row)
+        return ArrayReader(self._arrays[split], first_row, self.path)
 
     def _labels(self, split: Split) -> np.ndarray:
         labels = read_npz(self.path, f"{split}_labels")

@@ -1,6 +1,7 @@
 """Metrics as a CSV file that a resumed run carries on."""
 
 import csv
+import io
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
-from transfusion_cli.files import whole
+from transfusion_cli.files import write_text
 
 
 class _Writer(ExperimentWriter):
@@ -57,10 +58,11 @@ class MetricsCSV(CSVLogger):
         if not rows:
             return
         kept = [row for row in rows if int(row["step"] or 0) < steps]
-        with whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(kept)
+        content = io.StringIO(newline="")
+        writer = csv.DictWriter(content, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(kept)
+        write_text(path, content.getvalue())
         last = (row for row in kept if int(row["step"] or 0) == steps - 1)
         self._kept = {(steps - 1, frozenset(name for name in row if row[name] and name != "step")) for row in last}
 

@@ -8,6 +8,7 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from transfusion_cli.files import write_text
 from transfusion_cli.metrics.bootstrap import bootstrap_intervals
 from transfusion_cli.metrics.classification import classification_metrics
 from transfusion_cli.metrics.recognition_rate import recognition_with_interval
@@ -65,7 +66,7 @@ class ResultsWriter(pl.Callback):
         results["provenance"] = origin
         self._keep("results.json", lambda path: write_json(path, results))
         frame = predictions_frame(task, data)
-        self._keep("predictions_test.csv", lambda path: frame.to_csv(path, index=False))
+        self._keep("predictions_test.csv", lambda path: write_text(path, frame.to_csv(index=False)))
         unit = "images (no patients known)" if data.samples.patients is None else "patients"
         of = OF_OTHERS[origin["own_split"]]
         self.table = "\n\n".join([f"Test split{of}, 95 % intervals by bootstrap over {unit}\n{tables[0]}", *tables[1:]])
@@ -81,7 +82,7 @@ class ResultsWriter(pl.Callback):
         """Every prediction."""
         if isinstance(pl_module, ClassificationTask) and pl_module.evaluation is not None:
             frame = predictions_frame(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
-            self._keep("predictions.csv", lambda path: frame.to_csv(path, index=False))
+            self._keep("predictions.csv", lambda path: write_text(path, frame.to_csv(index=False)))
 
     def _results(self, task: ClassificationTask, evaluation: Evaluation, part: Part) -> Results:
         whole = part.stage == "test"

@@ -1,6 +1,5 @@
 """Reading checkpoints with errors a user can act on, and writing them so that nothing is lost."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import whole_file
 from transfusion_cli.tasks.base import CHECKPOINT_KEY
 from transfusion_cli.tasks.description import Run, described
 
@@ -80,17 +80,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             UserError: when the disk is full or the folder cannot be written; what lay at ``path`` is still there.
         """
         path = Path(path)
-        partial = path.with_name(f".{path.name}.partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(partial, "wb") as file:
+            with whole_file(path) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except (OSError, RuntimeError) as error:
-            # torch reports a failed write as RuntimeError from its zip writer.
-            partial.unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError from its zip writer
             raise UserError(
                 f"Could not write {path}: {str(error).splitlines()[0]}\n"
                 "Is the disk full? Earlier checkpoints are untouched; free some space, then resume with\n"

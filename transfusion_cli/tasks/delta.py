@@ -1,14 +1,14 @@
 """Delta checkpoints: what a run changed, without what it started from."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import whole_file
 from transfusion_cli.models.state_hash import state_hash
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.description import Network, described
@@ -51,15 +51,15 @@ def save_delta(task: TransferTask, path: str | Path) -> int:
         "base_source": task.base.source,
         "task": json.dumps(own),
     }
-    partial = path.with_name(f".{path.name}.partial")
+    content = save({name: tensor.clone() for name, tensor in tensors.items()}, metadata)
     try:
-        save_file({name: tensor.clone() for name, tensor in tensors.items()}, partial, metadata=metadata)
-        with safe_open(partial, framework="pt") as file:
-            if state_hash({name: file.get_tensor(name) for name in tensors}) != state_hash(tensors):
-                raise OSError("the file does not hold what was written to it")
-        os.replace(partial, path)
+        with whole_file(path) as file:
+            file.write(content)
+            file.flush()
+            with safe_open(file.name, framework="pt") as written:
+                if state_hash({name: written.get_tensor(name) for name in tensors}) != state_hash(tensors):
+                    raise OSError("the file does not hold what was written to it")
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"Could not write the delta checkpoint {path}: {error}\nIs the disk full?") from error
     return path.stat().st_size
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import direction
 
 FILE = "steps_to_target.json"
@@ -169,10 +169,7 @@ class StepsToTarget(pl.Callback):
 
     def _write(self, path: Path) -> None:
         """After every validation, so that it is there however the run ends; the run's own older state goes."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(self.outcome(), indent=2, allow_nan=False) + "\n")
-        os.replace(partial, path)
+        write_text(path, json.dumps(self.outcome(), indent=2, allow_nan=False) + "\n")
 
 
 def fit_results(folder: Path) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,11 @@
 """Files written whole or not at all, and never through a link."""
 
 import os
+from contextlib import nullcontext
 
 import pytest
 
-from transfusion_cli.whole_file import itself, whole_file
+from transfusion_cli.files import itself, second_name, whole_file
 
 
 def test_whole_or_not_at_all(tmp_path):
@@ -37,9 +38,38 @@ def test_links_pipes_and_folders_are_not_written_to(tmp_path, mode, plant):
     with pytest.raises(OSError, match="a link, or no plain file"), open(path, mode, opener=itself):
         pass
     assert precious.read_text() == "kept"
-    with pytest.raises(OSError, match="a link, or no plain file"), whole_file(tmp_path / "file"):
-        pass
-    assert precious.read_text() == "kept" and not (tmp_path / "file").exists()
+    is_folder = path.is_dir()
+    with pytest.raises(OSError) if is_folder else nullcontext(), whole_file(tmp_path / "file") as file:
+        file.write(b"new")
+    assert precious.read_text() == "kept" and (tmp_path / "file").exists() != is_folder
+
+
+def test_a_file_may_have_two_names(tmp_path, monkeypatch):
+    """Also where the process was killed in between, and where the file system knows no links."""
+    best, last = tmp_path / "best", tmp_path / "last"
+    for content in (b"one", b"two"):
+        with whole_file(best) as file:
+            file.write(content)
+        os.link(best, tmp_path / ".last.partial")
+        second_name(best, last)
+        assert last.read_bytes() == content and last.stat().st_ino == best.stat().st_ino
+    with whole_file(last) as file:
+        file.write(b"three")
+    assert best.read_bytes() == b"two"
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    second_name(best, last)
+    assert last.read_bytes() == b"two" and last.stat().st_ino != best.stat().st_ino
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "last"]
+
+
+def test_the_mode_is_that_of_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with whole_file(tmp_path / "file"):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_file_of_its_own_is_opened_as_ever(tmp_path):
