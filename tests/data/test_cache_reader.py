@@ -243,7 +243,7 @@ def test_nothing_is_written_where_links_lead(table, tmp_path, name):
         plant(place.beside("part") / name[5:], elsewhere / "images.npy")
     else:
         plant(place.path if name == "key" else place.beside(name), elsewhere)
-    if name == "part/images.npy":
+    if name == "part/images.npy" or name.endswith(".partial"):
         prepared(module(table), tmp_path / "cache")  # takes the place of the link
         assert not (place.path / "images.npy").is_symlink()
     else:

@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_the_earlier_delta(tmp_path, monkeypatch):
     def no_space(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("transfusion_cli.tasks.delta.save_file", no_space)
+    monkeypatch.setattr("transfusion_cli.files.os.fsync", no_space)
     with pytest.raises(UserError, match="No space left"):
         save_delta(task, path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.glob("*.partial")] == []
