@@ -10,7 +10,7 @@ from support.tiny import TinyDataModule
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.strategies import HeadOnly
-from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, read_checkpoint
+from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ class GlobalLoss:
         """
         world, batches = task.trainer.world_size, task.trainer.accumulate_grad_batches
         extra = torch.zeros_like(total) if penalty is None else penalty
-        losses, weights, extras = task.sum_over_processes(torch.stack([total, weight, extra / world]).detach())
+        mine = torch.stack([total, weight.to(total), extra / world]).detach()
+        losses, weights, extras = task.sum_over_processes(mine)
         sums = torch.stack([losses + extras * weights, weights]).to(_precise(losses))
         self._step = sums if self._step is None or batch_idx % batches == 0 else self._step + sums
         self._epoch = sums if self._epoch is None else self._epoch.to(sums) + sums

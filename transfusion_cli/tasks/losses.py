@@ -57,7 +57,7 @@ class ClassificationLoss(nn.Module):
         Returns:
             The summed loss and the summed weight; their ratio is the mean loss.
         """
-        logits = logits.float()
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         match self.target:
             case "multiclass":
                 return self._softmax(logits, targets)
