@@ -155,7 +155,7 @@ def message_of(error):
         ({}, {"kind": "binary"}, r"a binary target has two classes, found 3"),
         ({}, {"classes": ["healthy", "mild", "severe", "dead"]}, r"no training sample has 'dead'"),
         ({"image": ["images/000_0.png"] * 24}, {}, r"unknown value 'images/000_0.png' in column 'image', row 3"),
-        ({"patient": [None] + ["a"] * 23}, {}, r"unknown value nan in column 'patient', row 2"),
+        ({"patient": [None] + ["a"] * 23}, {}, r"blank cell in column 'patient', row 2"),
     ],
 )
 def test_mistakes_in_tables(tmp_path, columns, options, message):
