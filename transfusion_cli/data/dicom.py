@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 # What pydicom warns of, odd types and lengths of elements, nobody here can mend; what matters is an error.
-warnings.filterwarnings("ignore", module="pydicom")
+warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
 
 _HEADER = 1 << 24
 """Bytes that all of a file but its pixels may take."""

@@ -31,7 +31,7 @@ EXTENSIONS = {
 }
 
 # What Pillow says of odd metadata nobody here can mend; what matters is an error that names the file.
-warnings.filterwarnings("ignore", module="PIL")
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 DECODER_VERSION = 1
