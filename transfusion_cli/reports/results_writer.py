@@ -15,6 +15,7 @@ from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import Part, parts
 from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
 from transfusion_cli.tasks.steps_to_target import fit_results
 
@@ -53,7 +54,7 @@ class ResultsWriter(pl.Callback):
             tables.append(format_table(results, part.stage))
         results |= fit_results(self.folder.path)
         self._keep("results.json", lambda path: write_json(path, results))
-        frame = predictions_frame(task, data)
+        frame = spreadsheet_frame(predictions_frame(task, data))
         self._keep("predictions_test.csv", lambda path: frame.to_csv(path, index=False))
         unit = "images (no patients known)" if data.samples.patients is None else "patients"
         self.table = "\n\n".join([f"Test split, 95 % intervals by bootstrap over {unit}\n{tables[0]}", *tables[1:]])
@@ -68,7 +69,7 @@ class ResultsWriter(pl.Callback):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Every prediction."""
         if isinstance(pl_module, ClassificationTask) and pl_module.evaluation is not None:
-            frame = predictions_frame(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            frame = spreadsheet_frame(predictions_frame(pl_module, trainer.datamodule))  # type: ignore[attr-defined]
             self._keep("predictions.csv", lambda path: frame.to_csv(path, index=False))
 
     def _results(self, task: ClassificationTask, evaluation: Evaluation, part: Part) -> Results:
