@@ -32,6 +32,7 @@ def splits_of_patients(data):
 def test_folders_by_class(tmp_path, caplog):
     root = build_image_folders(tmp_path)
     (root / ".hidden").mkdir()
+    save_picture(root / "__MACOSX" / "normal.png", 0)
     (root / "normal" / "._p000_0.png").touch()
     (root / "normal" / "Thumbs.db").touch()
     with caplog.at_level(logging.WARNING):
