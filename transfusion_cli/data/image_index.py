@@ -57,7 +57,9 @@ def index_folder(root: Path) -> ImageIndex:
     hint = "Expected <class>/<image> or {train,val,test}/<class>/<image> below it, or a table: --data.table FILE"
     if not root.is_dir():
         raise UserError(f"no folder {root}\n{hint}")
-    top = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith((".", "__MACOSX")))
+    top = sorted(
+        entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+    )
     has_splits = "train" in [SPLIT_NAMES.get(name.lower()) for name in top]
     depth = 1 if has_splits else 0
     used = [name for name in top if not has_splits or name.lower() in SPLIT_NAMES]

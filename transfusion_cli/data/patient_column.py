@@ -24,6 +24,9 @@ NO_PATIENTS = "none"
 
 FLAG = "--data.patient_column"
 
+DOCUMENTED = ("patient", "patient_id")
+"""Names that a user gives on purpose, so that nothing need be said of them."""
+
 _PERSONS = ("patient", "pat", "pid", "mrn", "subject", "participant", "person", "donor")
 _LESS = ("case", "study", "exam", "examination", "accession", "slide", "wsi", "specimen", "lesion")
 _ENDINGS = ("", "id", "no", "nr", "num", "number", "code", "key", "uid", "instanceuid", "name")
@@ -64,8 +67,9 @@ def find_patient_column(frame: pd.DataFrame, given: str | None, taken: Collectio
         number = frame[name].nunique()
         if number and (ranks[name] < _PERSON or _FEW <= number < len(frame)):
             others = [other for other in known if other != name]
-            also = f" (not {', '.join(others)})" if others else ""
-            log.info("patients: column %s%s, %d of them; %s NAME takes another", name, also, number, FLAG)
+            if others or name not in DOCUMENTED:
+                also = f" (not {', '.join(others)})" if others else ""
+                log.info("patients: column %s%s, %d of them; %s NAME takes another", name, also, number, FLAG)
             return name
     return None
 
