@@ -243,6 +243,7 @@ def message_of(error):
             {},
             r"blank cell in column 'patient', row 2 .*\n.*\n.*--data.patient_column",
         ),
+        ({}, {"patient_column": "patient", "patient_pattern": "p"}, r"both tell the patients\nGive one"),
         ({}, {"window": (2048, 0)}, r"window must be a centre and a width above 0, got \[2048, 0\]\n.*--data.window"),
         ({}, {"window": (2048, -4096)}, r"width above 0"),
         ({}, {"window": (float("nan"), 10)}, r"width above 0"),

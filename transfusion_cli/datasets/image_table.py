@@ -78,6 +78,11 @@ class ImageTableDataModule(MedicalDataModule):
             )
         if window is not None:
             check_window(window)
+        if patient_pattern is not None and (patient_column or NO_PATIENTS).lower() != NO_PATIENTS:
+            raise UserError(
+                f"patient_column {patient_column!r} and patient_pattern {patient_pattern!r} both tell the patients\n"
+                "Give one of them."
+            )
         self.table = None if table is None else Path(table).expanduser()
         self.image_column, self.split_column = image_column, split_column
         self.label_columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
