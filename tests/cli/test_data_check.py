@@ -70,6 +70,7 @@ def spoil(tree):
     Image.fromarray(np.full((20, 24), 7, np.uint8)).save(images / "06_0.png")  # nothing to see
     Image.fromarray(np.repeat(picture(990)[..., None], 3, 2)).save(images / "07_0.png")  # grey stored in colour
     table.loc[table["image"] == "images/19_1.png", "patient"] = "p08"  # of the training split
+    table.loc[table["patient"] == "p00", "patient"] = "=HYPERLINK(1)"
     table.to_csv(tree / "table.csv", index=False)
 
 
@@ -98,7 +99,9 @@ def test_every_fault_is_found_and_named(tree, capsys):
         assert found[kind]["level"] == level and text in found[kind]["message"] and found[kind]["advice"]
         assert text in out
     assert written["errors"] == 5 and written["splits"]["train"]["images"] == 24
-    problems = pd.read_csv(tree / "report/problems.csv").set_index("id")["problem"]
+    listed = pd.read_csv(tree / "report/problems.csv").set_index("id")
+    assert listed["patient"]["images/00_0.png"] == "'=HYPERLINK(1)"  # no formula
+    problems = listed["problem"]
     assert problems["images/16_0.png"] == problems["images/02_0.png"] == "duplicate-across-splits"
     assert problems["images/01_0.png"] == "missing" and problems["images/06_0.png"] == "empty"
 

@@ -28,6 +28,22 @@ def test_fewer_images_than_a_batch(tmp_path, monkeypatch):
     assert (tmp_path / "sheet.png").is_file()
 
 
+def test_images_that_cannot_be_read_are_crossed_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    paths = sorted(build_image_folders(tmp_path / "data", patients=5).rglob("*.png"))
+    for path in paths[::2]:
+        path.write_bytes(path.read_bytes()[:200])
+    paths[1].unlink()
+    transfusion("data show --config images_bn --data.root data --count 20 --epochs 1 --out some.png")
+    said = capsys.readouterr().out
+    assert "Written to some.png" in said and "not a readable image: data/" in said
+    assert np.asarray(Image.open("some.png").convert("L")).std() > 10
+    for path in paths[3::2]:
+        path.unlink()
+    transfusion("data show --config images_bn --data.root data --count 2 --out none.png")
+    assert (tmp_path / "none.png").is_file() and capsys.readouterr().out.count("\n") >= 3
+
+
 def test_mistakes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert "--out must end in .png" in mistake(f"{DEMO} --out sheet.pdf", capsys)

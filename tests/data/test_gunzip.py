@@ -4,10 +4,14 @@ import threading
 
 import pytest
 
-from transfusion_cli.data.gunzip import gunzip
+from transfusion_cli.data import gunzip as module
 from transfusion_cli.errors import UserError
 
 CONTENT = bytes(range(256)) * 20_000
+
+
+def gunzip(path, folder):
+    return module.gunzip(path, folder, len(CONTENT))
 
 
 def packed(folder, content=CONTENT):
@@ -53,3 +57,12 @@ def test_two_at_once(tmp_path):
         thread.join()
     assert len(set(found)) == 1 and list((tmp_path / "place").iterdir()) == found[:1]
     assert found[0].read_bytes() == CONTENT
+
+
+def test_a_file_that_holds_more_than_it_should_leaves_nothing_behind(tmp_path):
+    path = packed(tmp_path, bytes(10**8))
+    assert path.stat().st_size < 10**5 + 1000
+    with pytest.raises(UserError, match="it unpacks to more than the 2,000,000 bytes") as caught:
+        module.gunzip(path, tmp_path / "place", 2_000_000)
+    assert len(str(caught.value).splitlines()) == 3
+    assert not list(tmp_path.glob("place/*")) and not list(tmp_path.glob("place/.*"))

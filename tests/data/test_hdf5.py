@@ -2,6 +2,7 @@ import gzip
 import multiprocessing
 import os
 import pickle
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -88,3 +89,41 @@ def test_mistakes(path, tmp_path):
     short.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(UserError, match=r"(?s)2 of 2 images cannot be read.*short\.h5"):
         HDF5Reader(short, "x", 0).verify(np.array([0, 1]))
+
+
+def test_arrays_in_other_files_are_refused(path, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("not for everyone")
+    with h5py.File(tmp_path / "links.h5", "w") as file:
+        file["external"] = h5py.ExternalLink(str(path), "/x")
+        file["soft"] = h5py.SoftLink("/external")
+        file.create_dataset("raw", (16,), np.uint8, external=[(str(secret), 0, 16)])
+        layout = h5py.VirtualLayout((40, 8, 8, 3), np.uint8)
+        layout[:] = h5py.VirtualSource(path, "x", (40, 8, 8, 3))
+        file.create_virtual_dataset("virtual", layout)
+        file["group/x"] = np.zeros(3)
+        file["text"] = ["a", "b"]
+    for name, reason in {
+        "external": "is a link",
+        "soft": "is a link",
+        "raw": "in other files",
+        "virtual": "in other files",
+        "group": "no array of numbers",
+        "text": "no array of numbers",
+    }.items():
+        with pytest.raises(UserError, match=rf"cannot read .*links\.h5\n'{name}' .*{reason}") as caught:
+            open_array(tmp_path / "links.h5", name)
+        assert len(str(caught.value).splitlines()) == 3
+
+
+def test_what_would_fill_the_memory_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (10**6, 96, 96, 3), np.uint8, chunks=(10**5, 96, 96, 3))
+    with pytest.raises(UserError, match="to read one would fill the memory"):
+        open_array(tmp_path / "a.h5", "x")
+    (tmp_path / "b.h5.gz").write_bytes(gzip.compress(bytes(10**8)))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="it unpacks to more than 67,108,864 bytes"):
+        open_array(tmp_path / "b.h5.gz", "x")
+    assert tracemalloc.get_traced_memory()[1] < 1.5e8
+    tracemalloc.stop()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 from support.images import picture, save_dicom, save_picture
 
 from transfusion_cli.data.images import read_image
@@ -66,6 +66,38 @@ def test_float_tiff_needs_a_window(tmp_path):
     np.testing.assert_allclose(read_image(path, 1, (0, 2000)), (values + 1000) / 2000, atol=1e-6)
     with pytest.raises(UserError, match=r"from -1000.0 to 1000.0: say which to show with window"):
         read_image(path, 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("window", [None, (0.5, 1)])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_pixel_that_is_no_number(tmp_path, value, window, colour):
+    values = np.random.default_rng(0).random((8, 9, 3) if colour else (8, 9)).astype(np.float32)
+    values[3, 4] = value
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb" if colour else "minisblack")
+    with pytest.raises(UserError, match=r"not a readable image: .*a.tif\n.*(NaN|nan|inf)") as caught:
+        read_image(tmp_path / "a.tif", 1, window)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_eps_under_another_name_starts_nothing(tmp_path, monkeypatch):
+    def start(*args, **kwargs):
+        raise AssertionError("Ghostscript was started")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", start)
+    Image.fromarray(picture(0)).save(tmp_path / "a.eps")
+    for name in ("a.png", "a.tif", "a"):
+        (tmp_path / name).write_bytes((tmp_path / "a.eps").read_bytes())
+        with pytest.raises(UserError, match="not a readable image"):
+            read_image(tmp_path / name, 1)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "webp", "gif", "ppm", "pgm", "jp2"])
+def test_kinds_of_files(tmp_path, suffix):
+    read = read_image(save(tmp_path / f"a.{suffix}", picture(0)), 1)
+    assert np.abs(read.astype(int) - picture(0)).mean() < 6
+    (tmp_path / "a").write_bytes((tmp_path / f"a.{suffix}").read_bytes())
+    np.testing.assert_array_equal(read_image(tmp_path / "a", 1), read)
 
 
 def test_exif_turns_the_image(tmp_path):

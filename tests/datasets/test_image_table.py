@@ -32,6 +32,7 @@ def splits_of_patients(data):
 def test_folders_by_class(tmp_path, caplog):
     root = build_image_folders(tmp_path)
     (root / ".hidden").mkdir()
+    save_picture(root / "__MACOSX" / "normal.png", 0)
     (root / "normal" / "._p000_0.png").touch()
     (root / "normal" / "Thumbs.db").touch()
     with caplog.at_level(logging.WARNING):
@@ -120,6 +121,81 @@ def test_numbers_as_classes_and_unknown_labels(tmp_path):
     np.testing.assert_array_equal(module(table=str(table)).samples.targets[:4, 0], np.array([1, 0, np.nan, 0]))
 
 
+@pytest.mark.parametrize("word", ["None", "NA", "nan"])
+def test_a_class_called_as_nothing_is_a_class(tmp_path, word, caplog):
+    table = build_image_table(tmp_path)
+    edit(table, label=["RBC", "Platelets", word] * 7 + ["RBC", "", ""])
+    with caplog.at_level(logging.INFO):
+        data = module(table=str(table))
+        assert data.target == "multiclass" and data.class_names == sorted(["RBC", "Platelets", word])
+    assert (data.samples.targets >= 0).sum() == 22
+    assert f"column 'label': 7 cells say '{word}' and are taken at their word" in caplog.text
+
+
+def test_patients_keep_their_zeros(tmp_path):
+    table = build_image_table(tmp_path)
+    edit(table, patient=[f"{i // 2:03d}" for i in range(12)] + [f"{i // 2}" for i in range(12)])
+    assert len(set(module(table=str(table)).samples.patients)) == 12
+
+
+@pytest.mark.parametrize("name", ["PatientID", "Patient ID", "subject_id"])
+def test_patients_under_other_names_never_part(tmp_path, name, caplog):
+    table = build_image_table(tmp_path, patients=40)
+    edit(table, **{name: pd.read_csv(table)["patient"], "patient": None})
+    with caplog.at_level(logging.INFO):
+        groups = splits_of_patients(module(table=str(table)))
+    assert sum(map(len, groups.values())) == 40
+    assert f"patients: column {name}, 40 of them; --data.patient_column NAME takes another" in caplog.text
+    assert "no patients" not in caplog.text
+
+
+def test_columns_that_look_like_patients_are_named(tmp_path, caplog):
+    table = build_image_table(tmp_path)
+    edit(table, code=pd.read_csv(table)["patient"], patient=None)
+    with caplog.at_level(logging.INFO):
+        assert module(table=str(table)).samples.patients is None
+        assert "Column code looks like patients: take it with --data.patient_column code, or" in caplog.text
+        caplog.clear()
+        assert module(table=str(table), patient_column="none").samples.patients is None
+        assert len(splits_of_patients(module(table=str(table), patient_column="code"))["test"]) == 2
+        assert not caplog.text
+        groups = splits_of_patients(module(table=str(table), patient_pattern=r"(\d+)_\d\.png"))
+        assert sum(map(len, groups.values())) == 12 and not caplog.text
+
+
+def test_folders_say_what_to_type_where_no_patients_are_known(tmp_path, caplog):
+    root = build_image_folders(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        _ = module(root).samples
+        assert "--data.patient_pattern REGEX" in caplog.text and "--data.patient_column none" in caplog.text
+        caplog.clear()
+        _ = module(root, patient_column="none").samples
+    assert not caplog.text
+
+
+def test_blank_splits_are_drawn(tmp_path, caplog):
+    table = build_image_table(tmp_path)
+    patient = pd.read_csv(table)["patient"].str[1:].astype(int)
+    split = patient.map({0: "train", 1: "train", 2: "test", 3: "unused"}).fillna("").tolist()
+    split[5] = ""  # the second image of patient 2
+    with caplog.at_level(logging.INFO):
+        data = module(table=str(edit(table, split=split)), val_fraction=0.2)
+        groups = splits_of_patients(data)
+    assert groups["test"] == {"p002"} and len(data.samples.rows("test")) == 2
+    assert len(groups["val"]) == 2 and len(groups["train"]) == 8
+    assert (data.samples.split == "").sum() == 2 and not groups["train"] & groups["val"]
+    assert (
+        "splits: 5 images as given; 17 blank, of which 1 follow their patient and 16 join train; 2 left out; "
+        "drawn from train: val 4"
+    ) in caplog.text
+
+    drawn = module(table=str(edit(table, split=[""] * 24))).split_hash
+    assert drawn == module(table=str(edit(table, split=None))).split_hash
+
+    edit(table, Split=split)
+    assert module(table=str(table), val_fraction=0.2).split_hash == data.split_hash
+
+
 def test_mixed_depths_make_one_batch(tmp_path):
     table = build_image_table(tmp_path)
     save_dicom(tmp_path / "images/000_0.dcm", picture(0, depth=16) // 16, 12)
@@ -145,7 +221,14 @@ def message_of(error):
     ("columns", "options", "message"),
     [
         ({"label": None}, {}, r"no column 'label'\nin .*table.csv\nChoose from: image, nodule, oedema, patient"),
-        ({}, {"patient_column": "pateint"}, r"no column 'pateint'\nin .*\nDid you mean patient\?"),
+        ({"label": None}, {}, r"\(--data.label_columns NAME\)"),
+        ({}, {"image_column": "file"}, r"no column 'file'\nin .*\n.*\(--data.image_column NAME\)"),
+        ({}, {"split_column": "fold"}, r"no column 'fold'\nin .*\n.*\(--data.split_column NAME\)"),
+        (
+            {},
+            {"patient_column": "pateint"},
+            r"no column 'pateint'\nin .*\nDid you mean patient\? \(--data.patient_column",
+        ),
         ({}, {"classes": ["healthy", "mild"]}, r"unknown value 'severe' in column 'label', row 6 \(8 such rows\)"),
         ({}, {"label_columns": ["oedema", "label"]}, r"unknown value 'healthy' in column 'label', row 2"),
         ({"split": ["train", "tset"] * 12}, {}, r"unknown value 'tset' in column 'split', row 3"),
@@ -154,8 +237,16 @@ def message_of(error):
         ({"label": ["same"] * 24}, {}, r"at least two classes, found \['same'\]"),
         ({}, {"kind": "binary"}, r"a binary target has two classes, found 3"),
         ({}, {"classes": ["healthy", "mild", "severe", "dead"]}, r"no training sample has 'dead'"),
-        ({"image": ["images/000_0.png"] * 24}, {}, r"unknown value 'images/000_0.png' in column 'image', row 3"),
-        ({"patient": [None] + ["a"] * 23}, {}, r"unknown value nan in column 'patient', row 2"),
+        ({"image": ["images/000_0.png"] * 24}, {}, r"repeated value 'images/000_0.png' in column 'image', row 3"),
+        (
+            {"patient": [None] + ["a"] * 23},
+            {},
+            r"blank cell in column 'patient', row 2 .*\n.*\n.*--data.patient_column",
+        ),
+        ({}, {"patient_column": "patient", "patient_pattern": "p"}, r"both tell the patients\nGive one"),
+        ({}, {"window": (2048, 0)}, r"window must be a centre and a width above 0, got \[2048, 0\]\n.*--data.window"),
+        ({}, {"window": (2048, -4096)}, r"width above 0"),
+        ({}, {"window": (float("nan"), 10)}, r"width above 0"),
     ],
 )
 def test_mistakes_in_tables(tmp_path, columns, options, message):

@@ -66,7 +66,7 @@ def test_the_second_version_of_the_table(tmp_path):
     ("old", "new", "message"),
     [
         ("benign,0", "benign,2", r"value 2 in column 'target', row 2 .*\nin .*\nAllowed: 0"),
-        ("IP_0000001", "", r"nan in column 'patient_id', row 5 .*\nin .*\nAllowed: a patient"),
+        ("IP_0000001", "", r"blank cell in column 'patient_id', row 5 .*\nin .*\nAllowed: a patient"),
         (
             "ISIC_0015724",
             "ISIC_0015723",

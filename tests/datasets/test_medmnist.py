@@ -83,6 +83,41 @@ def test_truncated_file(tmp_path, compressed):
         module(tmp_path).setup("fit")
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        (
+            "images",
+            lambda images: images[:-1],
+            r"Found uint8 \(\d+, 28, 28\); expected uint8 \(\d+, 28, 28\) for as many",
+        ),
+        ("images", lambda images: np.concatenate([images] * 50), "for as many labels"),
+        ("images", lambda images: images.astype(np.float32), r"Found float32"),
+        ("images", lambda images: images[:, :27], r"28, 27|27, 28"),
+        ("labels", lambda labels: labels.astype(np.float32), r"Found float32 .*expected integers \(N, 1\)"),
+        ("labels", lambda labels: labels - np.int64(1), r"Found values from -1 to 0; expected 0 to 1"),
+        ("labels", lambda labels: labels[:, 0], r"expected integers \(N, 1\)"),
+    ],
+)
+def test_every_split_is_checked_before_training(tmp_path, split, kind, change, message):
+    path = build_medmnist(tmp_path)
+    arrays = dict(np.load(path))
+    arrays[f"{split}_{kind}"] = change(arrays[f"{split}_{kind}"])
+    np.savez_compressed(path, **arrays)
+    with pytest.raises(UserError, match=rf"{split}_{kind} of .* do not fit pneumoniamnist\n.*{message}") as caught:
+        module(tmp_path).setup("fit")
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_too_many_to_be_true(tmp_path):
+    path = build_medmnist(tmp_path)
+    arrays = dict(np.load(path)) | {"train_labels": np.zeros((1_000_001, 1), np.uint8)}
+    np.savez_compressed(path, **arrays)
+    with pytest.raises(UserError, match=r"Found uint8 \(1000001, 1\)"):
+        module(tmp_path).setup("fit")
+
+
 def test_pickled_objects_are_refused(tmp_path):
     class Bomb:
         def __reduce__(self):

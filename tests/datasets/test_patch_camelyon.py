@@ -206,6 +206,18 @@ def test_images_that_do_not_fit_the_labels(own):
         _ = module(own).samples
 
 
+def test_files_that_hold_more_than_they_should(own, tmp_path):
+    packed = path(own, "test", "x", ".h5.gz")
+    packed.write_bytes(gzip.compress(bytes(10**7)))
+    with pytest.raises(UserError, match="it unpacks to more than the 1,884,736 bytes that it should have"):
+        module(own, unpack=str(tmp_path / "unpacked")).prepare_data()
+    assert not list((tmp_path / "unpacked").iterdir())
+    with h5py.File(path(own, "train", "y"), "w") as file:
+        file.create_dataset("y", (10**11, 1, 1, 1), np.uint8, chunks=(1000, 1, 1, 1))
+    with pytest.raises(UserError, match=r"100,000,000,000 labels in .*train_y"):
+        _ = module(own).samples
+
+
 def test_the_six_files_may_be_downloaded():
     names = {file.gives for file in OPEN_ARCHIVES[PatchCamelyonDataModule().archive]}
     assert names == {f"{STEM.format(part, kind)}.h5.gz" for part in SLIDES for kind in "xy"}

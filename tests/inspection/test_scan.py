@@ -78,6 +78,16 @@ def test_missing_and_damaged_files(tmp_path):
     assert "truncated" in found.reasons[1] and "gone.png" in found.reasons[4]
 
 
+def test_a_pixel_that_is_no_number(tmp_path):
+    values = np.random.default_rng(0).random((8, 9)).astype(np.float32)
+    names = [save(tmp_path, "whole.tif", values)]
+    values[0, 0] = np.nan
+    names.append(save(tmp_path, "hole.tif", values))
+    found = look(tmp_path, names)
+    assert found.facts["state"].tolist() == [READ, UNREADABLE]
+    assert found.reasons == {1: "1 of its pixels are NaN or infinite"}
+
+
 def test_contrast(tmp_path):
     blank = np.full((20, 24), 200, np.uint8)
     noisy = blank + np.random.default_rng(0).integers(0, 3, blank.shape, dtype=np.uint8)

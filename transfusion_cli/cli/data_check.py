@@ -11,6 +11,7 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.inspection.counts import co_occurrence
 from transfusion_cli.inspection.finding import LEVELS
 from transfusion_cli.inspection.report import Report, inspect
+from transfusion_cli.spreadsheet import spreadsheet_frame
 
 WIDTH = 110
 """Columns that findings are wrapped to."""
@@ -50,7 +51,7 @@ def write(report: Report, folder: Path) -> Path:
     folder = free_path(folder.expanduser())
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
-    report.problems().to_csv(folder / "problems.csv", index=False)
+    spreadsheet_frame(report.problems()).to_csv(folder / "problems.csv", index=False)
     (folder / "exclude.txt").write_text("".join(f"{name}\n" for name in report.surplus()), encoding="utf-8")
     return folder
 

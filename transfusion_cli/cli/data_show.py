@@ -36,6 +36,10 @@ def run(args: list[str]) -> Path:
     path = free_path(own.out.expanduser())
     if not path.parent.is_dir():
         raise UserError(f"no folder {path.parent}\nMake it, or choose another --out")
-    contact_sheet(data, exhibits(data, rows, own.split, own.epochs), own.split).savefig(path)
+    shown = exhibits(data, rows, own.split, own.epochs)
+    contact_sheet(data, shown, own.split).savefig(path)
     print(f"Written to {path}: {len(rows)} samples of the {own.split} split.")
+    for exhibit in shown:
+        if exhibit.reason:
+            print(exhibit.reason)
     return path

@@ -12,14 +12,19 @@ from pathlib import Path
 from transfusion_cli.errors import UserError
 
 
-def gunzip(path: Path, folder: Path) -> Path:
+def gunzip(path: Path, folder: Path, most: int) -> Path:
     """Unpack ``NAME.h5.gz`` to ``NAME.CHECKSUM.h5`` in ``folder``, unless it is there.
 
     The checksum is the one that gzip keeps at the file's end, so another file of the same name is never taken for this
     one. Only a whole file appears under its name; processes that unpack at the same time do not disturb each other.
 
+    Args:
+        path: The packed file.
+        folder: Where to unpack it.
+        most: Bytes that it may unpack to. A packed file can hold a thousand times its size.
+
     Raises:
-        UserError: Damaged file or no space; nothing is left behind.
+        UserError: Damaged file, one that holds more, or no space; nothing is left behind.
     """
     from tqdm import tqdm
 
@@ -42,6 +47,8 @@ def gunzip(path: Path, folder: Path) -> Path:
                 part = Path(file.name)
                 while chunk := unpacked.read(1 << 20):
                     file.write(chunk)
+                    if file.tell() > most:
+                        raise OSError(f"it unpacks to more than the {most:,} bytes that it should have")
                     bar.update(packed.tell() - bar.n)
         os.replace(part, target)
         return target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import os
 import zlib
 from pathlib import Path
@@ -11,29 +12,50 @@ from typing import Any
 
 import numpy as np
 
+from transfusion_cli.data.limits import MAX_BYTES
 from transfusion_cli.errors import UserError
+
+_IN_MEMORY = 1 << 26
+"""Bytes that a gzipped file may unpack to in memory: 64 million labels, or 2,400 patches."""
 
 
 def open_array(path: Path, name: str) -> Any:
-    """Open one array of an HDF5 file without reading it; a gzipped file is unpacked in memory.
+    """Open one array of numbers in an HDF5 file without reading it; a gzipped file is unpacked in memory.
 
     Returns:
         An ``h5py.Dataset``; its file closes with it.
 
     Raises:
-        UserError: Damaged file, or no such array.
+        UserError: Damaged file, no such array, or one that lies in other files.
     """
     import h5py
 
     try:
-        if path.suffix == ".gz":
-            return h5py.File(io.BytesIO(gzip.decompress(path.read_bytes())), "r")[name]
         # Nobody writes, and network file systems that are mounted read-only refuse locks.
-        return h5py.File(path, "r", locking=False)[name]
+        file = h5py.File(_unpacked(path), "r") if path.suffix == ".gz" else h5py.File(path, "r", locking=False)
+        link = file.get(name, default=h5py.HardLink(), getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise OSError(f"{name!r} is a link")
+        array = file[name]
+        if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "biuf":
+            raise OSError(f"{name!r} is no array of numbers")
+        if array.external or array.is_virtual:  # it would give what stands in any file of this machine
+            raise OSError(f"{name!r} has its values in other files")
+        if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > MAX_BYTES:
+            raise OSError(f"the pieces of {name!r} have {array.chunks} values: to read one would fill the memory")
     except KeyError:
         raise UserError(f"no array {name!r} in {path}\nIt is not the file expected here.") from None
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"cannot read {path}\n{error}\nRemove the file and get it again.") from error
+    return array
+
+
+def _unpacked(path: Path) -> io.BytesIO:
+    with gzip.open(path) as file:
+        content = file.read(_IN_MEMORY + 1)
+    if len(content) > _IN_MEMORY:
+        raise OSError(f"it unpacks to more than {_IN_MEMORY:,} bytes")
+    return io.BytesIO(content)
 
 
 class HDF5Reader:

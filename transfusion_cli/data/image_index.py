@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transfusion_cli.data.patient_column import FLAG, NO_PATIENTS, find_patient_column, lookalikes
 from transfusion_cli.data.samples import as_text
-from transfusion_cli.data.tables import read_table, refuse, require_columns
+from transfusion_cli.data.split_column import SPLIT_NAMES, read_splits
+from transfusion_cli.data.tables import read_table, refuse, require_columns, without_point
 from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 
@@ -24,11 +26,8 @@ log = logging.getLogger(__name__)
 YES_NO = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0, "": np.nan}
 """What stands in a column that is a label of its own, in small letters."""
 
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
+NOT_BLANK = ("NA", "N/A", "n/a", "NaN", "nan", "None", "none", "NULL", "null")
+"""What some programs write where they have nothing, and what a class or a patient may be called nevertheless."""
 
 
 @dataclass
@@ -39,9 +38,10 @@ class ImageIndex:
         source: The folder or the table, for messages.
         paths: Image files relative to the root (N,).
         labels: Label texts by column; the empty string where blank.
-        split: ``train``, ``val``, ``test`` or empty (N,), or None where the source tells none.
+        split: As ``read_splits`` says (N,), or None where the source tells none.
         patients: Patient of each image (N,), or None.
         flags: Where each column of ``YES_NO`` says yes, bool (N,), whether it is one of the labels or not, by name.
+        lookalikes: Where there are no patients: columns that could tell them.
     """
 
     source: Path
@@ -50,6 +50,7 @@ class ImageIndex:
     split: np.ndarray | None = None
     patients: np.ndarray | None = None
     flags: dict[str, np.ndarray] = field(default_factory=dict)
+    lookalikes: list[str] = field(default_factory=list)
 
 
 def index_folder(root: Path) -> ImageIndex:
@@ -61,7 +62,9 @@ def index_folder(root: Path) -> ImageIndex:
     hint = "Expected <class>/<image> or {train,val,test}/<class>/<image> below it, or a table: --data.table FILE"
     if not root.is_dir():
         raise UserError(f"no folder {root}\n{hint}")
-    top = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    top = sorted(
+        entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+    )
     has_splits = "train" in [SPLIT_NAMES.get(name.lower()) for name in top]
     depth = 1 if has_splits else 0
     used = [name for name in top if not has_splits or name.lower() in SPLIT_NAMES]
@@ -83,39 +86,46 @@ def index_table(
         image: Column with image paths.
         labels: Columns with labels.
         split: Column with the split; null takes ``split`` where there is one.
-        patient: Column with the patient; null takes ``patient`` or ``patient_id`` where there is one.
+        patient: Column with the patient, or ``none``; null takes the one whose name says so.
 
     Raises:
         UserError: A missing column, a blank or repeated path, a blank patient, or an unknown split.
     """
     frame = read_table(path)
-    split = split or next((name for name in ("split",) if name in frame.columns), None)
-    patient = patient or next((name for name in ("patient", "patient_id") if name in frame.columns), None)
-    require_columns(frame, [image, *labels, *(name for name in (split, patient) if name)], path)
+    split = split or next((name for name in sorted(frame.columns) if name.lower() == "split"), None)
+    require_columns(frame, [image], path, "--data.image_column NAME")
+    require_columns(frame, labels, path, "--data.label_columns NAME")
+    require_columns(frame, [split] if split else [], path, "--data.split_column NAME")
+    taken = {image, *labels, *([split] if split else [])}
+    patient = find_patient_column(frame, patient, taken, path)
     refuse(frame[image].isna().to_numpy(), frame[image], image, path, "the path of an image in every row")
-    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, "each image once")
+    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, "each image once", "repeated value")
     index = ImageIndex(path, _texts(frame[image]), {name: _texts(frame[name]) for name in labels})
     index.flags = _flags(frame.drop(columns=[name for name in (image, split, patient) if name]))
-    if split is not None:
-        given = _texts(frame[split])
-        names = as_text(SPLIT_NAMES.get(str(name).lower(), "?") if name else "" for name in given)
-        refuse(names == "?", given, split, path, "train, val, test, or blank for images to leave out")
-        index.split = names
-    if patient is not None:
-        refuse(frame[patient].isna().to_numpy(), frame[patient], patient, path, "a patient in every row")
+    index.split = read_splits(frame[split], path) if split else None
+    if patient is None:
+        index.lookalikes = lookalikes(frame, image, labels, taken)
+    else:
+        allowed = f"a patient in every row; another column: {FLAG} NAME, or {NO_PATIENTS}"
+        refuse(frame[patient].isna().to_numpy(), frame[patient], patient, path, allowed)
         index.patients = _texts(frame[patient])
+    for name in (*labels, *([patient] if patient else [])):
+        _say_not_blank(frame[name])
     return index
 
 
 def _texts(column: pd.Series) -> np.ndarray:
-    """A column as text: whole numbers without a decimal point, blanks empty, spaces around cut."""
-    import pandas as pd
+    """A column as an array, the empty string where blank."""
+    return as_text(column.fillna("").to_numpy(dtype=object))
 
-    if pd.api.types.is_bool_dtype(column):
-        column = column.astype("int64")
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    return as_text(column.astype("string").fillna("").str.strip().to_numpy(dtype=object))
+
+def _say_not_blank(column: pd.Series) -> None:
+    """Tell of words that other programs take for blank."""
+    words = column[column.isin(NOT_BLANK)]
+    if len(words):
+        found = ", ".join(repr(str(word)) for word in sorted(words.unique()))
+        text = "column %r: %d cells say %s and are taken at their word; only an empty cell is blank"
+        log.info(text, column.name, len(words), found)
 
 
 def _flags(frame: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -132,7 +142,7 @@ def _yes(column: pd.Series) -> np.ndarray | None:
     import pandas as pd
 
     which, distinct = pd.factorize(_texts(column).astype(object))
-    values = [YES_NO.get(str(text).lower()) for text in distinct]
+    values = [YES_NO.get(text.lower()) for text in without_point([str(text) for text in distinct])]
     return None if None in values else np.array([value == 1 for value in values], dtype=bool)[which]
 
 

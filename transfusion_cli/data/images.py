@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from transfusion_cli.data.intensity import Window, scale
+from transfusion_cli.data.tiff import read_tiff
 from transfusion_cli.errors import UserError
 
 EXTENSIONS = {
@@ -27,8 +30,15 @@ EXTENSIONS = {
     ".dicom",
 }
 
+# What Pillow says of odd metadata nobody here can mend; what matters is an error that names the file.
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
 DECODER_VERSION = 1
 """Raised whenever the same file gives other pixels than before, here or in ``Resize``; caches are made anew then."""
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
+"""What Pillow may decode: of its fifty kinds some are never tested, and EPS is a program that Ghostscript runs."""
 
 _DEEP_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
@@ -81,6 +91,15 @@ def read_image(
     return _with_channels(image, channels)
 
 
+def open_picture(path: Path) -> Image.Image:
+    """Open a file with Pillow, if it is of a kind meant here, whatever its name.
+
+    Raises:
+        OSError: Missing, or nothing of the kind.
+    """
+    return Image.open(path, formats=_FORMATS)
+
+
 def _is_dicom(path: Path) -> bool:
     if path.suffix.lower() in (".dcm", ".dicom"):
         return True
@@ -92,7 +111,7 @@ def _is_dicom(path: Path) -> bool:
 
 def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least: tuple[int, int] | None) -> np.ndarray:
     try:
-        with Image.open(path) as file:
+        with open_picture(path) as file:
             mode = "L" if channels == 1 else "RGB"
             if at_least is not None and file.mode in ("L", "RGB"):
                 # Both sides long enough either way round, since EXIF may turn the image. Twice as long as needed: what
@@ -107,12 +126,7 @@ def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least
     except Image.UnidentifiedImageError:
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise
-        import tifffile
-
-        array = tifffile.imread(path, key=0)  # kinds of TIFF that Pillow does not know, as floating-point colour
-        if array.ndim == 3 and array.shape[0] in (3, 4) and array.shape[2] not in (3, 4):
-            array = np.moveaxis(array, 0, 2)
-        array = array[..., :3] if array.ndim == 3 else array
+        array = read_tiff(path)
         return array if array.dtype == np.uint8 else _show_deep(array, window)
 
 

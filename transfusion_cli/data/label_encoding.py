@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from transfusion_cli.data.image_index import YES_NO, ImageIndex
-from transfusion_cli.data.tables import refuse
+from transfusion_cli.data.tables import refuse, without_point
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -42,14 +47,14 @@ def encode_labels(index: ImageIndex, kind: Target | None, classes: list[str] | N
     distinct, which = _distinct(texts)
     if kind == "multilabel" or (kind is None and any(separator in text for text in distinct)):
         return _lists(index, column, texts, classes, separator)
-    names = classes or _sorted({text for text in distinct if text})
+    names = classes or _found({text for text in distinct if text}, column)
     if len(names) < 2:
         raise UserError(f"labels need at least two classes, found {names}\nin {index.source}")
     if kind == "binary" and len(names) != 2:
         raise UserError(
             f"a binary target has two classes, found {len(names)}: {', '.join(names[:5])}\nin {index.source}"
         )
-    codes = {name: code for code, name in enumerate(names)} | {"": -1}
+    codes = _codes(names) | {"": -1}
     targets = np.array([codes.get(text, -2) for text in distinct], dtype=np.int64)[which]
     refuse(targets == -2, texts, column, index.source, ", ".join(names))
     kind = kind or ("binary" if len(names) == 2 else "multiclass")
@@ -77,10 +82,10 @@ def _lists(
 ) -> EncodedLabels:
     distinct, which = _distinct(texts)
     lists = [_parts(text, separator) for text in distinct]
-    names = classes or _sorted({part for parts in lists for part in parts})
+    names = classes or _found({part for parts in lists for part in parts}, column)
     if not names:
         raise UserError(f"column {column!r} holds no labels\nin {index.source}")
-    codes = {name: code for code, name in enumerate(names)}
+    codes = _codes(names)
     unknown = np.array([not set(parts) <= codes.keys() for parts in lists])[which]
     refuse(unknown, texts, column, index.source, ", ".join(names))
     targets = np.zeros((len(lists), len(names)), dtype=np.float32)
@@ -117,12 +122,24 @@ def _distinct(texts: np.ndarray) -> tuple[list[str], np.ndarray]:
     import pandas as pd
 
     which, distinct = pd.factorize(texts.astype(object))
-    return [str(text) for text in distinct], which
+    return without_point([str(text) for text in distinct]), which
 
 
-def _sorted(names: set[str]) -> list[str]:
-    """Numbers by value, texts by the alphabet."""
-    try:
-        return sorted(names, key=float)
-    except ValueError:
-        return sorted(names)
+def _codes(names: list[str]) -> dict[str, int]:
+    return {name: code for code, name in enumerate(without_point(names))}
+
+
+def _found(names: set[str], column: str) -> list[str]:
+    """Numbers by value, texts by the alphabet; those that only upper and lower case tell apart are pointed out."""
+    ordered = sorted(names)
+    with contextlib.suppress(ValueError):
+        values = {name: float(name) for name in ordered}
+        if all(map(math.isfinite, values.values())):  # a class may be called nan, or inf
+            ordered.sort(key=values.__getitem__)
+    alike: dict[str, list[str]] = {}
+    for name in ordered:
+        alike.setdefault(name.casefold(), []).append(name)
+    doubtful = [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]
+    if doubtful:
+        log.warning("column %r: only upper and lower case tell these classes apart: %s", column, ", ".join(doubtful))
+    return ordered

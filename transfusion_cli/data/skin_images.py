@@ -15,9 +15,8 @@ from transfusion_cli.data.skin_tables import (
     find_table,
     plain_names,
     read_diagnoses,
-    read_either,
 )
-from transfusion_cli.data.tables import require_columns
+from transfusion_cli.data.tables import read_table, require_columns
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -132,6 +131,6 @@ class SkinImagesDataModule(ImageFilesDataModule):
                 self.folder,
             )
             return {}
-        frame = read_either(path)
+        frame = read_table(path)
         require_columns(frame, ["image", "lesion_id"], path)
         return frame.assign(name=plain_names(frame["image"])).drop_duplicates("name").set_index("name")["lesion_id"]

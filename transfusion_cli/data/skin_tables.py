@@ -48,7 +48,7 @@ def read_diagnoses(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     Raises:
         UserError: A missing column, an unknown diagnosis, an image twice, or not exactly one 1 in a row.
     """
-    frame = read_either(path)
+    frame = read_table(path)
     if "dx" in frame.columns:
         column = "image_id"
         require_columns(frame, [column, "lesion_id"], path)
@@ -81,13 +81,3 @@ def _one_hot(frame: pd.DataFrame, classes: Sequence[str], path: Path) -> np.ndar
         )
     codes = values.argmax(axis=1)
     return np.where(codes < len(classes), codes, -1)
-
-
-def read_either(path: Path) -> pd.DataFrame:
-    """Read a table with commas, or with tabs, which Harvard's Dataverse makes of commas."""
-    import pandas as pd
-
-    with path.open(encoding="utf-8", errors="replace") as file:
-        tabs = "\t" in file.readline()
-    frame = pd.read_csv(path, sep="\t") if tabs else read_table(path)
-    return frame.rename(columns=str.strip)

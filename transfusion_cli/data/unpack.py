@@ -13,6 +13,9 @@ from transfusion_cli.errors import UserError
 JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")
 """What macOS and Windows leave in archives."""
 
+_EXPANDS, _ANYWAY = 100, 10**8
+"""Archives may unpack to a hundred times their size, or to 100 MB: images hardly shrink, text to a tenth."""
+
 
 def unpack(archive: Path, folder: Path) -> list[Path]:
     """Unpack a zip or tar archive.
@@ -59,12 +62,19 @@ def require_space(folder: Path, size: int) -> None:
         raise OSError(f"{size / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
 
 
+def _require_sane(archive: Path, size: int) -> None:
+    if size > max(_ANYWAY, _EXPANDS * archive.stat().st_size):
+        raise OSError(f"it unpacks to {size / 1e9:.1f} GB or more, over {_EXPANDS} times its size")
+
+
 def _unzip(archive: Path, folder: Path) -> None:
     from tqdm import tqdm
 
     with zipfile.ZipFile(archive) as source:
         members = [member for member in source.infolist() if _is_wanted(member.filename)]
-        require_space(folder, sum(member.file_size for member in members))
+        size = sum(member.file_size for member in members)
+        _require_sane(archive, size)
+        require_space(folder, size)
         for member in tqdm(members, desc="unpacking", unit=" files"):
             source.extract(member, folder)
 
@@ -72,9 +82,12 @@ def _unzip(archive: Path, folder: Path) -> None:
 def _untar(archive: Path, folder: Path) -> None:
     from tqdm import tqdm
 
+    size = 0
     with tarfile.open(archive) as source:
         for member in tqdm(source, desc="unpacking", unit=" files"):
             if _is_wanted(member.name):
+                size += member.size
+                _require_sane(archive, size)
                 source.extract(member, folder, filter="data")
 
 

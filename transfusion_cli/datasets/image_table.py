@@ -9,9 +9,12 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.image_index import ImageIndex, index_folder, index_table, patients_from_paths
+from transfusion_cli.data.intensity import check_window
 from transfusion_cli.data.label_encoding import EncodedLabels, encode_labels, label_strata
+from transfusion_cli.data.patient_column import NO_PATIENTS, advice
 from transfusion_cli.data.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.data.split_column import log_splits, settle_splits
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -35,10 +38,13 @@ class ImageTableDataModule(MedicalDataModule):
         image_column: Column with the image paths, relative to ``root`` or, without it, to the table.
         label_columns: One column, which holds a class or a list of labels, or several columns of 1, 0 and blank
             (unknown), one for each label.
-        patient_column: Column with the patient; null takes ``patient`` or ``patient_id`` where there is one.
+        patient_column: Column with the patient; null takes the one whose name says so (patient, PatientID, subject, MRN
+            and the like, or else case, study, slide, lesion), and ``none`` says that every image stands for itself.
         patient_pattern: Regular expression that finds the patient in the path, for sources without such a column, for
             example ``person(\d+)``.
-        split_column: Column with train, val and test; null takes ``split`` where there is one.
+        split_column: Column with train, val and test; null takes ``split`` where there is one. A blank cell goes where
+            the other images of its patient go, or else to the training images, of which a test or validation split
+            that nobody is given is drawn; exclude, unused or none leaves the image out.
         kind: Kind of target. Null infers it: two classes are binary, more are multiclass, several columns or
             several labels in a cell multilabel; ordinal has to be asked for.
         classes: Names of classes or labels in order, the positive one last for a binary target. Null takes those
@@ -71,6 +77,13 @@ class ImageTableDataModule(MedicalDataModule):
         if not 0 <= test_fraction < 1:
             raise UserError(
                 f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.2"
+            )
+        if window is not None:
+            check_window(window)
+        if patient_pattern is not None and (patient_column or NO_PATIENTS).lower() != NO_PATIENTS:
+            raise UserError(
+                f"patient_column {patient_column!r} and patient_pattern {patient_pattern!r} both tell the patients\n"
+                "Give one of them."
             )
         self.table = None if table is None else Path(table).expanduser()
         self.image_column, self.split_column = image_column, split_column
@@ -105,12 +118,14 @@ class ImageTableDataModule(MedicalDataModule):
             assert self.root is not None
             index = index_folder(self.root)
         else:
-            columns = self.image_column, self.label_columns, self.split_column, self.patient_column
+            patient = self.patient_column if self.patient_pattern is None else NO_PATIENTS
+            columns = self.image_column, self.label_columns, self.split_column, patient
             index = index_table(self._table_path(self.table), *columns)
         if self.patient_pattern is not None:
             index.patients = patients_from_paths(index, self.patient_pattern)
-        if index.patients is None:
-            log.warning("no patients are known for %s: splits and intervals are by image", index.source)
+        if index.patients is None and (self.patient_column or "").lower() != NO_PATIENTS:
+            what = "no patients are known for %s: splits and intervals are by image\n%s"
+            log.warning(what, index.source, advice(index.lookalikes))
         return index
 
     @cached_property
@@ -121,15 +136,18 @@ class ImageTableDataModule(MedicalDataModule):
     def load_samples(self) -> SampleTable:
         """Encode the labels and draw the splits that the source does not give."""
         index = self.index
-        split = np.full(len(index.paths), "train") if index.split is None else index.split.astype("<U5")
+        given = np.full(len(index.paths), "") if index.split is None else index.split
+        split, follows = settle_splits(given, index.patients)
         table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, index.paths)
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
             raise UserError(f"the train split is empty\nin {index.source}")
-        if not len(table.rows("test")) and self.test_fraction:
-            self.hold_out_patients(table, self.test_fraction, "test")
-        if not len(table.rows("val")):
-            self.hold_out_patients(table, self.val_fraction, "val")
+        fractions: dict[Split, float] = {"test": self.test_fraction, "val": self.val_fraction}
+        drawn = [part for part, fraction in fractions.items() if fraction and not len(table.rows(part))]
+        for part in drawn:
+            self.hold_out_patients(table, fractions[part], part)
+        if index.split is not None:
+            log_splits(given, follows, {part: len(table.rows(part)) for part in drawn})
         return table
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 
 from transfusion_cli.data.skin_images import SkinImagesDataModule
 from transfusion_cli.data.skin_tables import find_table, plain_names
-from transfusion_cli.data.tables import read_table, refuse, require_columns
+from transfusion_cli.data.tables import numbers, read_table, refuse, require_columns
 from transfusion_cli.targets import Target
 
 if TYPE_CHECKING:
@@ -60,12 +60,13 @@ class ISIC2020DataModule(SkinImagesDataModule):
         path = next(path for name in TABLES if (path := find_table(self.folder, name)))
         frame = read_table(path)
         require_columns(frame, ["image_name", "patient_id", "target"], path)
-        refuse(~frame["target"].isin([0, 1]).to_numpy(), frame["target"], "target", path, "0 (benign), 1 (melanoma)")
+        targets = numbers(frame["target"])
+        refuse(~np.isin(targets, (0, 1)), frame["target"], "target", path, "0 (benign), 1 (melanoma)")
         patients = frame["patient_id"]
         refuse(patients.isna().to_numpy(), patients, "patient_id", path, "a patient in every row")
         names = plain_names(frame["image_name"])
         refuse(names.duplicated().to_numpy(), names, "image_name", path, "each image once")
-        frame = frame.assign(name=names, group=patients, domain=None)[["name", "target", "group", "domain"]]
+        frame = frame[[]].assign(name=names, target=targets, group=patients, domain=None)
         yield self.with_files(frame[~self._duplicates(frame["name"])], TRAIN, "train", path)
         yield self.unlabelled(TEST)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.download import download as download_file
-from transfusion_cli.data.npz import read_npz
+from transfusion_cli.data.npz import read_header, read_npz
 from transfusion_cli.data.readers import ArrayReader
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split, as_text
 from transfusion_cli.datasets.medmnist_facts import FACTS, Flag, Size
@@ -19,6 +19,9 @@ from transfusion_cli.targets import Target
 log = logging.getLogger(__name__)
 
 URL = "https://zenodo.org/records/10519652/files/{name}?download=1"
+MOST_IMAGES = 1_000_000
+"""Images that a split may say it has; the largest has 165,466."""
+
 DEFAULT_ROOT = "~/.medmnist"
 
 
@@ -106,31 +109,29 @@ class MedMNISTDataModule(MedicalDataModule):
     def make_reader(self, split: Split) -> ArrayReader:
         """Take images from the file's array, mapped or read once."""
         if split not in self._arrays:
-            images = read_npz(self.path, f"{split}_images")
-            self._check_images(images, split)
-            self._arrays[split] = images
+            self._arrays[split] = read_npz(self.path, f"{split}_images")
         # Rows of the table, not of the split: some may be left out.
         first_row = int(np.flatnonzero(np.char.startswith(self.samples.ids, f"{split}_"))[0])
         return ArrayReader(self._arrays[split], first_row, self.path)
 
     def _labels(self, split: Split) -> np.ndarray:
-        labels = read_npz(self.path, f"{split}_labels")
+        """Labels of a split, each of which has an image, as the file's headers say: what does not fit is not read."""
+        name = f"{split}_labels"
+        shape, dtype = read_header(self.path, name)
         classes, width = len(self.class_names), len(self.class_names) if self.target == "multilabel" else 1
+        if len(shape) != 2 or shape[0] > MOST_IMAGES or shape[1] != width or dtype.kind not in "biu":
+            raise self._unfit(name, f"{dtype} {shape}", f"integers (N, {width})")
+        images, side = read_header(self.path, f"{split}_images"), self.file_size
+        expected = (shape[0], side, side) + ((3,) if self.in_chans == 3 else ())
+        if images != (expected, np.dtype(np.uint8)):
+            raise self._unfit(f"{split}_images", f"{images[1]} {images[0]}", f"uint8 {expected} for as many labels")
+        labels = read_npz(self.path, name)
         highest = 1 if self.target in ("binary", "multilabel") else classes - 1
-        found = labels.max(initial=0)
-        if labels.ndim != 2 or labels.shape[1] != width or found > highest:
-            raise UserError(
-                f"{split}_labels of {self.path} do not fit {self.flag}\n"
-                f"Found shape {labels.shape} and values up to {found}; expected (N, {width}) up to {highest}"
-            )
+        if labels.size and not (labels.min() >= 0 and labels.max() <= highest):
+            raise self._unfit(name, f"values from {labels.min()} to {labels.max()}", f"0 to {highest}")
         if self.target in ("binary", "multilabel"):
             return labels.astype(np.float32)
         return labels[:, 0].astype(np.int64)
 
-    def _check_images(self, images: np.ndarray, split: Split) -> None:
-        expected = (self.file_size,) * 2 + ((3,) if self.in_chans == 3 else ())
-        if images.shape[1:] != expected or images.dtype != np.uint8:
-            raise UserError(
-                f"{split}_images of {self.path} do not fit {self.flag}\n"
-                f"Found {images.dtype} {images.shape}; expected uint8 (N, {', '.join(map(str, expected))})"
-            )
+    def _unfit(self, name: str, found: str, expected: str) -> UserError:
+        return UserError(f"{name} of {self.path} do not fit {self.flag}\nFound {found}; expected {expected}")

@@ -11,7 +11,7 @@ from transfusion_cli.data.fundus import FundusDataModule
 from transfusion_cli.data.locate import image_key, locate
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.data.splits import label_matrix
-from transfusion_cli.data.tables import read_table
+from transfusion_cli.data.tables import numbers, read_table
 from transfusion_cli.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -62,15 +62,13 @@ class Messidor2DataModule(FundusDataModule):
     def load_samples(self) -> SampleTable:
         """Read the grades, leave out what has none, find images and pairs, and draw the splits."""
         path = self.folder / LABELS
-        frame = read_table(path)
-        frame.columns = frame.columns.str.strip()
-        frame = frame.rename(columns=COLUMNS)
+        frame = read_table(path).rename(columns=COLUMNS)
         if not {"image", "grade"} <= set(frame.columns):
             raise UserError(f"no columns image_id and adjudicated_dr_grade, nor id_code and diagnosis\nin {path}")
         grades = self.read_grades(frame, "grade", path)
         gradable = grades >= 0
         if "adjudicated_gradable" in frame.columns:
-            gradable &= (frame["adjudicated_gradable"] != 0).to_numpy()
+            gradable &= numbers(frame["adjudicated_gradable"]) != 0
         log.info(
             "%d of %d images are gradable, the other %d are left out",
             gradable.sum(),

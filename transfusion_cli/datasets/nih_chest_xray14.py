@@ -156,9 +156,6 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
 def _read(path: Path) -> "pd.DataFrame":
     """The table by the columns that can be trusted: the last ones have commas within brackets in their names."""
     frame = read_table(path)
-    if frame.index.dtype != np.int64:  # rows end in a comma and the header does not: pandas took names for an index
-        columns = frame.columns
-        frame = frame.reset_index().iloc[:, : len(columns)].set_axis(columns, axis=1)
     require_columns(frame, ["Image Index", "Finding Labels", "Patient ID"], path)
     bad = frame["Patient ID"].isna().to_numpy()
     refuse(bad, frame["Patient ID"], "Patient ID", path, "the number of the patient")

@@ -25,6 +25,11 @@ PARTS: dict[Split, str] = {"train": "train", "val": "valid", "test": "test"}
 SMALL: dict[Split, int] = {"train": 5000, "val": 1000}
 """Images of Kanavati & Tsuneki's small variant; the test stays whole."""
 
+PATCH_BYTES = 96 * 96 * 3
+
+MOST_LABELS = 10_000_000
+"""Labels that a file may say it has before it is read; the largest has 262,144."""
+
 TOLERATED = 0.01
 """Share of labels that may differ from the meta file's; of swapped files about half do."""
 
@@ -143,11 +148,15 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
                 f"Unpack it:                    gunzip --keep {shlex.quote(str(path))}\n"
                 "or let transfusion unpack it: --data.unpack DIR"
             )
-        return gunzip(path, self.unpack)
+        # Twice the pixels leave room for all that HDF5 adds.
+        return gunzip(path, self.unpack, 2 * len(self._labels(split)) * PATCH_BYTES + 10**6)
 
     def _labels(self, split: Split) -> np.ndarray:
         path = self._file(split, "y")
-        labels = np.asarray(open_array(path, "y")).reshape(-1)
+        array = open_array(path, "y")
+        if array.size > MOST_LABELS:
+            raise UserError(f"{array.size:,} labels in {path}\nIt is not the file expected here.")
+        labels = np.asarray(array).reshape(-1)
         if not np.isin(labels, (0, 1)).all():
             raise UserError(f"labels other than 0 and 1\nin {path}\nRemove the file and get it again.")
         return labels

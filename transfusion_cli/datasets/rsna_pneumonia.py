@@ -10,7 +10,7 @@ import numpy as np
 from transfusion_cli.data.files import ImageFilesDataModule
 from transfusion_cli.data.listed import report_missing, which_folder
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.tables import read_table, refuse, require_columns
+from transfusion_cli.data.tables import numbers, read_table, refuse, require_columns
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -80,9 +80,9 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     def load_samples(self) -> SampleTable:
         """Read the tables and list the images; draw test and validation patients."""
         path = self.folder / "stage_2_train_labels.csv"
-        labels = _one_row_per_image(path, "Target", [0, 1])
+        labels = _one_row_per_image(path, "Target", ["0", "1"])
         ids = as_text(labels["patientId"].to_numpy())
-        targets = pneumonia = labels["Target"].to_numpy(dtype=np.float32)[:, None]
+        targets = pneumonia = numbers(labels["Target"]).astype(np.float32)[:, None]
         if self.task == "three_class":
             targets = self._classes(ids)
         files = np.char.add(ids, ".dcm")
@@ -150,7 +150,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
         return np.where(unknown, ids, as_text(patients.fillna("").to_numpy()))
 
 
-def _one_row_per_image(path: Path, column: str, allowed: list[Any]) -> "pd.DataFrame":
+def _one_row_per_image(path: Path, column: str, allowed: list[str]) -> "pd.DataFrame":
     """``patientId`` and a column, which must be the same in all rows of an image.
 
     Raises:
@@ -158,8 +158,8 @@ def _one_row_per_image(path: Path, column: str, allowed: list[Any]) -> "pd.DataF
     """
     frame = read_table(path)
     require_columns(frame, ["patientId", column], path)
-    refuse(~frame[column].isin(allowed).to_numpy(), frame[column], column, path, ", ".join(map(str, allowed)))
-    frame = frame[["patientId", column]].astype({"patientId": "str"}).drop_duplicates(ignore_index=True)
+    refuse(~frame[column].isin(allowed).to_numpy(), frame[column], column, path, ", ".join(allowed))
+    frame = frame[["patientId", column]].drop_duplicates(ignore_index=True)
     twice = frame["patientId"].duplicated().to_numpy()
     if twice.any():
         raise UserError(f"image {frame['patientId'][int(twice.argmax())]} has two values of {column!r}\nin {path}")

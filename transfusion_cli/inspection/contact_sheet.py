@@ -30,10 +30,12 @@ class Exhibit:
     Args:
         row: Row in the sample table.
         images: Raw, resized, then one for each epoch; (H, W) or (H, W, 3), uint8 or float in [0, 1].
+        reason: Why it cannot be read; its images are crosses then.
     """
 
     row: int
     images: list[np.ndarray]
+    reason: str = ""
 
 
 def choose(data: MedicalDataModule, split: Split, count: int) -> np.ndarray:
@@ -83,10 +85,15 @@ def exhibits(data: MedicalDataModule, rows: np.ndarray, split: Split, epochs: in
     augmented = data.train_dataloader().dataset if trains else None
     shown = []
     for row, place in zip(rows.tolist(), places, strict=True):
-        images = [np.asarray(raw(row)), _pixels(plain[place])]
-        if augmented is not None:
-            images += [_pixels(augmented[(place, epoch)]) for epoch in range(epochs)]
-        shown.append(Exhibit(row, images))
+        reason = ""
+        try:
+            images = [np.asarray(raw(row)), _pixels(plain[place])]
+            if augmented is not None:
+                images += [_pixels(augmented[(place, epoch)]) for epoch in range(epochs)]
+        except Exception as error:  # a damaged file can break a decoder anywhere
+            images = [_cross(data.size)] * (2 if augmented is None else 2 + epochs)
+            reason = "\n".join(str(error).splitlines()[:2]) or type(error).__name__
+        shown.append(Exhibit(row, images, reason))
     return shown
 
 
@@ -121,6 +128,16 @@ def _pixels(sample: dict) -> np.ndarray:
     return image[0] if len(image) == 1 else image.transpose(1, 2, 0)
 
 
+def _cross(size: tuple[int, int]) -> np.ndarray:
+    """What stands for an image that is not there."""
+    import cv2
+
+    (height, width), image = size, np.full(size, 235, np.uint8)
+    for ends in (((0, 0), (width, height)), ((0, height), (width, 0))):
+        cv2.line(image, *ends, color=120, thickness=max(1, min(size) // 60))
+    return image
+
+
 def _draw(axes: Axes, image: np.ndarray) -> None:
     full = 255 if image.dtype == np.uint8 else 1
     axes.imshow(image, cmap="gray", vmin=0, vmax=full, interpolation="antialiased")
@@ -131,7 +148,8 @@ def _draw(axes: Axes, image: np.ndarray) -> None:
 def _caption(data: MedicalDataModule, exhibit: Exhibit) -> tuple[str, str]:
     """The labels, and what else is known of a sample."""
     table, row, raw = data.samples, exhibit.row, exhibit.images[0]
-    facts = [f"{raw.shape[0]} x {raw.shape[1]}" + (", colour" if raw.ndim == 3 else ", grey")]
+    size = f"{raw.shape[0]} x {raw.shape[1]}" + (", colour" if raw.ndim == 3 else ", grey")
+    facts = ["cannot be read" if exhibit.reason else size]
     if table.patients is not None:
         facts.append(f"patient {table.patients[row]}")
     if table.domains is not None:

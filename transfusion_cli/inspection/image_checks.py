@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from transfusion_cli.data.samples import SampleTable
+from transfusion_cli.inspection.depth import depth_of
 from transfusion_cli.inspection.duplicates import Duplicates
 from transfusion_cli.inspection.finding import Finding, Level, examples
 from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE
@@ -77,3 +78,15 @@ def check_storage(scan: Scan) -> Iterator[Finding]:
         ]
         advice = "Does the kind of file go with a class? A network would learn that."
         yield Finding("note", "storage", f"files are of several kinds: {', '.join(parts)}", advice)
+
+
+def check_depth(scan: Scan, has_window: bool) -> Iterator[Finding]:
+    """16-bit files may hold images of fewer bits, which are nearly black then.
+
+    Args:
+        scan: Facts of each image.
+        has_window: Whether the data module has an option for it.
+    """
+    found = depth_of(int(scan.facts["peak"].max(initial=0)))
+    if found is not None:
+        yield Finding("warning", "depth", found[0], found[1] if has_window else "")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_cli.data.dataset import Reader
+from transfusion_cli.data.images import open_picture
 from transfusion_cli.data.readers import FileReader
 
 READ, MISSING, UNREADABLE = 1, 2, 3
@@ -23,9 +24,13 @@ FACTS = np.dtype(
         ("bits", "u1"),  # as stored, of one channel
         ("colour", "?"),  # as stored
         ("contrast", "f4"),  # standard deviation of the channel that varies most, full intensity is 1
+        ("peak", "u2"),  # greatest value of a 16-bit grey file that is shown from 0 to FULL, else 0
     ]
 )
 """One record an image."""
+
+FULL = 65535
+"""What 16-bit grey files, other than DICOM, have for white unless a window says otherwise."""
 
 _MODES = {"1": (1, False), "L": (8, False), "LA": (8, False), "I": (32, False), "F": (32, False)}
 
@@ -58,8 +63,29 @@ def image_facts(reader: Reader, row: int) -> np.ndarray:
     digest.update(pixels.data)
     number = int.from_bytes(digest.digest()[:8], "little")
     contrast = float(cv2.meanStdDev(pixels)[1].max()) / full
-    bits, colour = stored or (8 * pixels.itemsize, pixels.ndim == 3)
-    return np.array((READ, number, *pixels.shape[:2], bits, colour, contrast), FACTS)
+    bits, colour, is_full = stored or (8 * pixels.itemsize, pixels.ndim == 3, False)
+    peak = _peak(pixels) if is_full and _shows_all(reader) else 0
+    return np.array((READ, number, *pixels.shape[:2], bits, colour, contrast, peak), FACTS)
+
+
+def greatest(reader: Reader, row: int) -> int:
+    """Greatest value of a 16-bit grey file that is shown from 0 to ``FULL``; 0 for others, of which no pixel is read.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    if not (isinstance(reader, FileReader) and _shows_all(reader)):
+        return 0
+    stored = _as_stored(reader.root / reader.paths[row])
+    return _peak(reader(row)) if stored is not None and stored[2] else 0
+
+
+def _shows_all(reader: Reader) -> bool:
+    return getattr(reader, "window", None) is None
+
+
+def _peak(pixels: np.ndarray) -> int:
+    return round(float(pixels.max()) * FULL)
 
 
 def _grey_if_possible(pixels: np.ndarray) -> np.ndarray:
@@ -73,13 +99,11 @@ def _grey_if_possible(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _as_stored(path: Path) -> tuple[int, bool] | None:
-    """Bits of one channel and whether the file has colour, from its header; None where there is none to read."""
-    from PIL import Image
-
+def _as_stored(path: Path) -> tuple[int, bool, bool] | None:
+    """What the header tells, if anything: bits of one channel, whether there is colour, whether white is ``FULL``."""
     try:
-        with Image.open(path) as file:
-            return (16, False) if file.mode.startswith("I;16") else _MODES.get(file.mode, (8, True))
+        with open_picture(path) as file:
+            return (16, False, True) if file.mode.startswith("I;16") else (*_MODES.get(file.mode, (8, True)), False)
     except (OSError, SyntaxError, ValueError):  # other formats, and files that reading will complain of
         pass
     try:
@@ -88,10 +112,10 @@ def _as_stored(path: Path) -> tuple[int, bool] | None:
 
             with tifffile.TiffFile(path) as tiff:
                 page = tiff.pages.first
-                return int(page.bitspersample), page.samplesperpixel > 1
-        import pydicom
+                return int(page.bitspersample), page.samplesperpixel > 1, False
+        from transfusion_cli.data.dicom import read_header
 
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        return int(header.BitsStored), int(header.SamplesPerPixel) > 1
+        header = read_header(path, stop_before_pixels=True)
+        return int(header.BitsStored), int(header.SamplesPerPixel) > 1, False
     except Exception:  # whatever broken headers do to these libraries
         return None

@@ -131,6 +131,7 @@ def inspect(data: MedicalDataModule, workers: int | None = None, progress: bool 
     findings += image_checks.check_duplicates(table, duplicates, leak)
     findings += image_checks.check_empty(table, seen)
     findings += image_checks.check_storage(seen)
+    findings += image_checks.check_depth(seen, hasattr(data, "window"))
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     return Report(data, table, counts, _storage(facts[facts["state"] == READ]), findings, seen, duplicates)
 

@@ -17,6 +17,7 @@ from transfusion_cli.reports.parts import Part, parts
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
 from transfusion_cli.tasks.steps_to_target import fit_results
 
@@ -65,7 +66,7 @@ class ResultsWriter(pl.Callback):
         origin = provenance(task, data, trainer.evaluated, "test")  # type: ignore[attr-defined]
         results["provenance"] = origin
         self._keep("results.json", lambda path: write_json(path, results))
-        frame = predictions_frame(task, data)
+        frame = spreadsheet_frame(predictions_frame(task, data))
         self._keep("predictions_test.csv", lambda path: write_text(path, frame.to_csv(index=False)))
         unit = "images (no patients known)" if data.samples.patients is None else "patients"
         of = OF_OTHERS[origin["own_split"]]
@@ -81,7 +82,7 @@ class ResultsWriter(pl.Callback):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Every prediction."""
         if isinstance(pl_module, ClassificationTask) and pl_module.evaluation is not None:
-            frame = predictions_frame(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            frame = spreadsheet_frame(predictions_frame(pl_module, trainer.datamodule))  # type: ignore[attr-defined]
             self._keep("predictions.csv", lambda path: write_text(path, frame.to_csv(index=False)))
 
     def _results(self, task: ClassificationTask, evaluation: Evaluation, part: Part) -> Results:

@@ -1,0 +1,78 @@
+"""Which image files are not there, found out without opening any."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.images import EXTENSIONS
+from transfusion_cli.data.readers import FileReader
+from transfusion_cli.inspection.counts import ALL_SPLITS
+
+THREADS = 16
+"""Folders that are listed at a time: on network disks each is waited for."""
+
+
+def missing_rows(data: MedicalDataModule) -> np.ndarray:
+    """Rows in a split whose file is not there (M,); none for data that are no files.
+
+    Each folder is listed once, and only a file that its folder does not list is looked at by itself: the disk may not
+    tell upper and lower case apart, or forbid to list.
+    """
+    table, missing = data.samples, []
+    for split in ALL_SPLITS:
+        rows = table.rows(split)  # type: ignore[arg-type]
+        if len(rows) and isinstance(reader := data.make_reader(split), FileReader):  # type: ignore[arg-type]
+            missing.append(rows[~_are_there(reader.root, reader.paths[rows])])
+    return np.sort(np.concatenate(missing)) if missing else np.zeros(0, dtype=np.int64)
+
+
+def missing_remark(data: MedicalDataModule) -> str | None:
+    """How many image files are not there, an example, and what may be wrong, in two lines; None where all are."""
+    rows = missing_rows(data)
+    if not len(rows):
+        return None
+    table, first = data.samples, int(rows[0])
+    reader = data.make_reader(table.split[first])
+    assert isinstance(reader, FileReader)
+    total, name = int((table.split != "").sum()), str(reader.paths[first])
+    what = f"{len(rows):,} of {total:,} images are not there, for example {reader.root / name}"
+    return f"{what}\n{_advice(reader.root, name)}"
+
+
+def _are_there(root: Path, paths: np.ndarray) -> np.ndarray:
+    folders: dict[str, list[tuple[int, str]]] = {}
+    for row, path in enumerate(paths.tolist()):
+        folder, name = os.path.split(path)
+        folders.setdefault(os.path.join(root, folder), []).append((row, name))
+    known = np.zeros(len(paths), dtype=bool)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for rows in pool.map(_present, folders, folders.values()):
+            known[rows] = True
+    return known
+
+
+def _present(folder: str, files: list[tuple[int, str]]) -> list[int]:
+    """Rows of the files that are in a folder."""
+    try:
+        listed = set(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError:
+        listed = set()
+    return [row for row, name in files if name in listed or os.path.isfile(os.path.join(folder, name))]
+
+
+def _advice(root: Path, name: str) -> str:
+    """What the first missing path tells."""
+    if "\\" in name:
+        return "The paths have backslashes: write them with / in the table"
+    path = root / PurePosixPath(name)
+    suffixes = sorted(EXTENSIONS)
+    if path.suffix.lower() not in EXTENSIONS and (found := [s for s in suffixes if Path(f"{path}{s}").is_file()]):
+        return f"The paths lack their ending: there is {path.name}{found[0]}"
+    return "Check --data.root and the paths in the table"
