@@ -62,10 +62,10 @@ def test_nih_patients_do_not_cross_splits(root):
     assert len(set.union(*patients)) == 20
 
 
-def test_without_the_mapping_images_stand_for_patients_with_a_warning(copy, caplog):
+def test_without_the_mapping_no_patients_are_known(copy, caplog):
     next(copy.glob("*mappings*.json")).unlink()
     table = module(copy).samples
-    assert (table.patients == table.ids).all()
+    assert table.patients is None
     assert "patients may cross splits" in caplog.text and "mappings_2018.json" in caplog.text
 
 

@@ -6,7 +6,14 @@ from support.runs import make_task, make_trainer, moved, snapshot, train
 from support.tiny import TinyDataModule
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.strategies import ACNorm, BatchNormAffine, FullFineTuning, HeadOnly
+from transfusion_cli.strategies import (
+    ACNorm,
+    BatchNormAffine,
+    FullFineTuning,
+    HeadOnly,
+    SlimHybrid,
+    WeightTransfusion,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +77,44 @@ def test_the_optimizer_holds_exactly_the_plan(tmp_path):
         assert {n for n, p in task.network.named_parameters() if p.requires_grad} == set(held)
         for group in groups:
             assert (group["weight_decay"] == 0) == all(p.ndim == 1 for p in group["params"])
+
+
+FRESH = {
+    "transfusion-affine": (lambda **o: [WeightTransfusion("block1"), BatchNormAffine(**o)], ("layer2", "layer3")),
+    "slim-affine": (lambda **o: [SlimHybrid("block1"), BatchNormAffine(**o)], ("layer2", "layer3")),
+    "slim-full": (
+        lambda **o: [SlimHybrid("block1"), FullFineTuning(**{"statistics": "frozen", **o})],
+        ("layer2", "layer3"),
+    ),
+    "transfusion-head": (lambda **o: [WeightTransfusion("block2"), HeadOnly(**o)], ("layer3",)),
+    "transfusion-acnorm": (lambda **o: [WeightTransfusion("block2"), ACNorm(), BatchNormAffine(**o)], ("layer3",)),
+}
+
+
+@pytest.mark.parametrize("name", FRESH)
+def test_layers_that_were_not_carried_over_learn_their_statistics(name, tmp_path):
+    transfer, stages = FRESH[name]
+    task, before, after = train(tmp_path, transfer(), epochs=2)
+    statistics = {n for n in before if n.endswith(("running_mean", "running_var", "num_batches_tracked"))}
+    fresh = {n for n in statistics if n.startswith(stages)}
+    assert fresh and statistics & moved(before, after) == fresh
+    assert {f"{name}.running_mean" for name in task.parts.fresh} == {n for n in fresh if n.endswith("running_mean")}
+    assert f"but update in {len(task.parts.fresh)} fresh layers" in task.audit()
+    (tmp_path / "again").mkdir()
+    _, before, after = train(tmp_path / "again", transfer(statistics="frozen_all"), epochs=1)
+    assert not statistics & moved(before, after)
+
+
+def test_a_resumed_run_knows_what_was_not_carried_over(tmp_path):
+    transfer = lambda: [WeightTransfusion("block1"), BatchNormAffine(head_epochs=1)]  # noqa: E731
+    task = make_task(tmp_path, transfer())
+    trainer = make_trainer(tmp_path)
+    trainer.fit_loop.max_epochs = 2
+    trainer.fit(task, datamodule=TinyDataModule(train=24, other=8))
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    again = make_task(tmp_path, transfer())
+    again.build(torch.load(tmp_path / "x.ckpt", weights_only=True)["transfusion"])
+    assert again.parts.fresh == task.parts.fresh and len(task.parts.fresh) == 12
 
 
 def test_modes_survive_validation_and_explicit_train_calls(tmp_path):

@@ -46,8 +46,8 @@ MODES = {
         True,
     ),
     "random_weights_bn_and_fc": (
-        "[{class_path: RandomInit}, {class_path: BatchNormAffine}]",
-        [("affine", "frozen")],
+        "[{class_path: RandomInit}, {class_path: BatchNormAffine, init_args: {statistics: frozen_all}}]",
+        [("affine", "frozen_all")],
         False,
     ),
     "random_weights_bn_training_and_fc": (

@@ -30,4 +30,5 @@ def synchronise_on_cpu() -> None:
     import transfusion_cli.tasks.spread as spread
 
     nn.SyncBatchNorm.forward = forward
+    nn.parallel.DistributedDataParallel._passing_sync_batchnorm_handle = lambda *_: None
     spread._check_batch_norm = lambda trainer, phase: None

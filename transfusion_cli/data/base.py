@@ -225,7 +225,7 @@ class MedicalDataModule(LightningDataModule):
         if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
             return  # what would be drawn here gives way to it
         rows = table.rows("train")
-        held_out = hold_out(units(table, self.folder)[rows], table.strata[rows], fraction, self.split_seed)
+        held_out = hold_out(self._units(table)[rows], table.strata[rows], fraction, self.split_seed)
         table.split[rows[held_out]] = new_split
 
     def hold_out_number(self, table: SampleTable, images: int, new_split: Split) -> None:
@@ -233,12 +233,17 @@ class MedicalDataModule(LightningDataModule):
         if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
             return
         rows = table.rows("train")
-        held_out = hold_out_images(units(table, self.folder)[rows], table.strata[rows], images, self.split_seed)
+        held_out = hold_out_images(self._units(table)[rows], table.strata[rows], images, self.split_seed)
         table.split[rows[held_out]] = new_split
 
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
         """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
-        return folds(units(table, self.folder), table.strata, number, self.split_seed)
+        return folds(self._units(table), table.strata, number, self.split_seed)
+
+    def _units(self, table: SampleTable) -> np.ndarray:
+        if table.patients is not None:
+            return table.patients
+        return units(table, None if table.paths is None else self.folder)
 
     # Lightning's hooks.
 

@@ -11,7 +11,7 @@ from transfusion_cli.data.samples import SampleTable
 
 
 def units(table: SampleTable, folder: Path | None) -> np.ndarray:
-    """Name of what must not part, of each sample (N,): the patient, or where none is known the image and its copies.
+    """Name of what must not part where no patients are known, of each sample (N,): the image and its copies.
 
     Copies are looked for once for a table, among its training images, which are those that a draw moves.
 
@@ -19,8 +19,6 @@ def units(table: SampleTable, folder: Path | None) -> np.ndarray:
         table: The samples; it remembers what was found.
         folder: Folder that its paths start from.
     """
-    if table.patients is not None:
-        return table.patients
     if table.copies is None:
         table.copies = table.ids.copy()
         if table.paths is not None and folder is not None:
