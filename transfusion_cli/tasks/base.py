@@ -1,6 +1,7 @@
 """The LightningModule that carries a transfer strategy through its phases."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -257,12 +258,18 @@ class TransferTask(pl.LightningModule):
     def _reestimate(self) -> None:
         loader = self.trainer.datamodule.statistics_dataloader(GROUP)  # type: ignore[attr-defined]
         images = (self.normalise(batch["image"].to(self.device)) for batch in loader)
-        reestimate_statistics(self.network, images, all_reduce=self.sum_over_processes)
+        sync: Any = getattr(self.trainer, "layer_sync", None)
+        with nullcontext() if sync is None else sync.suspended(self):  # processes have groups of their own
+            reestimate_statistics(self.network, images, all_reduce=self.sum_over_processes)
         self.reestimated = True
 
     def sum_over_processes(self, tensor: Tensor) -> Tensor:
-        """The sum of ``tensor`` over all processes."""
-        return self.trainer.strategy.reduce(tensor, reduce_op="sum") if self.trainer.world_size > 1 else tensor
+        """The sum of ``tensor`` over all processes, which all of them have to ask for."""
+        if self.trainer.world_size == 1:
+            return tensor
+        total = tensor.clone()
+        torch.distributed.all_reduce(total)  # Lightning's own would have all processes meet first
+        return total
 
     def on_train_epoch_start(self) -> None:
         """Put frozen parts into evaluation mode again, whatever happened since the last epoch."""
@@ -318,11 +325,6 @@ class TransferTask(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """A fresh optimizer that holds exactly the phase's parameters, in named groups."""
         return self.optimisation.configure(self)
-
-    def step_plateau(self, metrics: dict[str, float]) -> None:
-        """Let a plateau schedule see the validation metrics of this epoch."""
-        if not self.trainer.sanity_checking:
-            self.optimisation.step_plateau(metrics)
 
     def backward_share(self, batch_idx: int, total: Tensor, weight: Tensor, penalty: Tensor | None, n: int) -> Tensor:
         """What a training step returns: this process's share of the loss of all samples of the optimizer step.

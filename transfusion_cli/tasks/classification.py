@@ -130,7 +130,7 @@ class ClassificationTask(TransferTask):
         self.log_dict(metrics)
         if not self.trainer.sanity_checking:
             self.validation_metrics = metrics
-            self.step_plateau(metrics)
+            self.optimisation.step_plateau(metrics)
 
     def on_test_epoch_end(self) -> None:
         """Metrics of the whole test split; equal on every process."""

@@ -97,4 +97,5 @@ class Interruption(pl.Callback):
         if trainer.world_size == 1:
             return wish
         wishes = torch.tensor(wish, device=trainer.strategy.root_device)
-        return int(trainer.strategy.reduce(wishes, reduce_op="max"))
+        torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
+        return int(wishes)

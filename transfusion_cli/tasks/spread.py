@@ -67,7 +67,7 @@ def validate_between_steps(trainer: pl.Trainer) -> None:
 
 def _check_batch_norm(trainer: "Trainer", phase: str) -> None:
     on_cpu = trainer.strategy.root_device.type == "cpu"
-    if trainer.synchronises_batch_norm:
+    if trainer.layer_sync is not None:
         if on_cpu:
             raise UserError(
                 "--trainer.sync_batchnorm needs GPUs: PyTorch's synchronised BatchNorm does not run on CPUs.\n"

@@ -1,5 +1,8 @@
 """BatchNorm statistics over all processes, for the layers that use batch statistics."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from timm.layers import convert_sync_batchnorm
 from torch import nn
@@ -29,9 +32,20 @@ class PhaseSyncBatchNorm(TorchSyncBatchNorm):
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Put the original layers back, with the statistics reached meanwhile."""
+        """Put the original layers back, with the tensors of the others: they may have moved to a device meanwhile."""
         for name, layer in self._originals.items():
-            layer.load_state_dict(model.get_submodule(name).state_dict())
+            synchronised = model.get_submodule(name)
+            for own, tensor in (*synchronised.named_parameters(), *synchronised.named_buffers()):
+                setattr(layer, own, tensor)
             model.set_submodule(name, layer)
         self._originals = {}
         return model
+
+    @contextmanager
+    def suspended(self, model: nn.Module) -> Iterator[None]:
+        """Let each process normalise for itself meanwhile: nothing else would wait for the others."""
+        self.revert(model)
+        try:
+            yield
+        finally:
+            self.apply(model)

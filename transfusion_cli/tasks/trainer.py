@@ -39,7 +39,8 @@ class Trainer(pl.Trainer):
     ) -> None:
         plugins = kwargs.pop("plugins", None) or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
-        plugins += [AtomicCheckpointIO(), *([PhaseSyncBatchNorm()] if sync_batchnorm else [])]
+        self.layer_sync = PhaseSyncBatchNorm() if sync_batchnorm else None
+        plugins += [AtomicCheckpointIO(), *([self.layer_sync] if self.layer_sync else [])]
         super().__init__(
             *args,
             use_distributed_sampler=use_distributed_sampler,
@@ -48,7 +49,6 @@ class Trainer(pl.Trainer):
             **kwargs,
         )
         connect(self)
-        self.synchronises_batch_norm = sync_batchnorm
         self.evaluated: str | None = None
         """The checkpoint of the last evaluation."""
 
