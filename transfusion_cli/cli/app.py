@@ -23,6 +23,8 @@ from transfusion_cli.cli.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.errors import UserError
+from transfusion_cli.inspection.depth import depth_remark
+from transfusion_cli.inspection.missing import missing_remark
 from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.summary import summary
 from transfusion_cli.tasks.base import TransferTask
@@ -249,7 +251,7 @@ class TransfusionCLI(LightningCLI):
     def before_fit(self) -> None:
         """Read the table of samples, whose mistakes are the likeliest, then say what is about to train."""
         if not getattr(self.datamodule, "download", False):
-            _ = self.datamodule.samples
+            look_at(self.datamodule)
         if not self.model.built and self.own.ckpt_path is None:
             self.model.build()
             log.info("%s", self.model.audit())
@@ -270,6 +272,18 @@ class TransfusionCLI(LightningCLI):
         """Show the results with their intervals."""
         if self.trainer.is_global_zero and (table := recording.table(self.trainer)):
             print(f"\n{table}\n\nWritten to {self.folder.path if self.folder else ''}/")
+
+
+def look_at(data: MedicalDataModule) -> None:
+    """See that the images are there, and have the depth that they seem to have.
+
+    Raises:
+        UserError: images are missing.
+    """
+    if data.cache is None and (missing := missing_remark(data)) is not None:
+        raise UserError(missing)
+    if (odd := depth_remark(data)) is not None:
+        log.warning("%s", odd)
 
 
 def follow(data: MedicalDataModule, ckpt_path: str | Path | None, authority: Authority) -> None:

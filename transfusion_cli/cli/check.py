@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_cli.cli.app import TransfusionCLI
+from transfusion_cli.cli.app import TransfusionCLI, look_at
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.data.samples import SPLITS, SampleTable
 
@@ -19,6 +19,7 @@ class CheckCLI(TransfusionCLI):
         return super()._instantiate_trainer({**config, **dict.fromkeys(off, False), "fast_dev_run": True}, callbacks)
 
     def _run_subcommand(self, subcommand: str) -> None:
+        look_at(self.datamodule)
         self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=self.own.ckpt_path)
         if not self.trainer.is_global_zero:
             return
