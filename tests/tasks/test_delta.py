@@ -58,6 +58,15 @@ def test_test_takes_a_delta(tmp_path):
     assert result == expected
 
 
+def test_training_cannot_go_on_from_a_delta(tmp_path):
+    task, _, _ = train(tmp_path, HeadOnly())
+    path = tmp_path / "delta.safetensors"
+    save_delta(task, path)
+    with pytest.raises(UserError) as stop:
+        make_trainer(tmp_path).fit(make_task(tmp_path, HeadOnly()), datamodule=TinyDataModule(), ckpt_path=str(path))
+    assert "last.ckpt" in str(stop.value) and "--model.pretrained" not in str(stop.value)
+
+
 def test_other_base_weights_are_refused(tmp_path):
     task, _, _ = train(tmp_path, BatchNormAffine())
     save_delta(task, tmp_path / "delta.safetensors")

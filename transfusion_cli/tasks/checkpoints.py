@@ -24,6 +24,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f"No checkpoint at {path}.\nA run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt."
         )
+    if path.suffix == ".safetensors":
+        raise UserError(
+            f"{path} holds what a run changed, or weights alone: nothing that training could go on from.\n"
+            f"Go on from the run's last.ckpt. To evaluate a delta: transfusion test --ckpt_path {path}"
+        )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
