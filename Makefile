@@ -5,16 +5,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-slow lint format clean
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.installed ## install, then run a whole transfer on drawn images: no data and no weights to fetch
 	$(BIN)/transfusion fit --config configs/demo.yaml
 
-test: lint ## install with the test tools, then lint, types and tests
-	$(BIN)/python -m pytest -n 2
+test: lint ## install with the test tools, then lint, types and tests (ten minutes on two cores)
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(VENV)/.installed-tests ## the slow tests: several processes, signals, every payload (half an hour)
+	$(BIN)/python -m pytest -n 2 -m slow
 
 lint: $(VENV)/.installed-tests ## lint, format check and types
 	$(BIN)/ruff check .

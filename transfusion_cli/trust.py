@@ -57,7 +57,7 @@ def imports_from(modules: Iterable[str]) -> Iterator[None]:
         modules: top-level names, or longer ones with dots.
 
     Raises:
-        UserError: one is not the name of a module.
+        UserError: one is not the name of a module, or an import was refused where jsonargparse lets that escape.
     """
     names = sorted(set(modules))
     wrong = next((name for name in names if not all(part.isidentifier() for part in name.split("."))), None)
@@ -69,6 +69,11 @@ def imports_from(modules: Iterable[str]) -> Iterator[None]:
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*OWN, *names])
     try:
         yield
+    except ImportError as error:
+        told = refusal(str(error))
+        if told is None:
+            raise
+        raise UserError(told) from error
     finally:
         parsing_settings.update(before)
 

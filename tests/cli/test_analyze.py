@@ -104,9 +104,9 @@ def test_networks_are_objects_of_their_own():
 def test_data_of_the_run_unless_told_otherwise(home):
     one = similarity(transfusion(f"analyze {A} random:1 --what similarity"))
     assert one.query("layer_a == 'layer1'")["n"].unique() == [8 * 16]
-    more = transfusion(f"analyze {A} random:1 --what similarity --data.other 24 --split test --positions 3")
-    assert similarity(more).query("layer_a == 'layer1'")["n"].unique() == [24 * 3]
-    few = transfusion(f"analyze {A} random:1 --what similarity --data.other 24 --batches 2 --data.batch_size 5")
+    more = transfusion(f"analyze {A} random:1 --what similarity --split train --positions 3")
+    assert similarity(more).query("layer_a == 'layer1'")["n"].unique() == [16 * 3]
+    few = transfusion(f"analyze {A} random:1 --what similarity --split train --batches 2 --data.batch_size 5")
     assert similarity(few).query("layer_a == 'layer1'")["n"].unique() == [10 * 16]
 
 

@@ -118,10 +118,11 @@ def test_protocol(name, literal, tmp_path, monkeypatch):
     sound = ("patch_camelyon", "camelyon17", "eyepacs")
     if literal and (layout in sound or name == "transfusion_chexpert"):
         pytest.skip("nothing leaks there")
-    import_module(f"support.layouts.{layout}").build(tmp_path)
+    built = import_module(f"support.layouts.{layout}")
+    built.build(tmp_path)
     model = "--model.backbone cifar_resnet20 --model.pretrained false --model.transfer HeadOnly"
     flags = f"{model} --data.image_size 32 {SMALL}"
-    cli = transfusion(f"fit --config {name} --data.root {tmp_path} {flags} {literal}")
+    cli = transfusion(f"fit --config {name} --data.root {tmp_path} {flags} {literal} {getattr(built, 'FLAGS', '')}")
     assert all(len(cli.datamodule.samples.rows(split)) for split in ("train", "val", "test"))
     assert bool(literal) == bool(cli.datamodule.known_leak)
 

@@ -23,6 +23,17 @@ WITNESS = Witness()
 each = pytest.mark.parametrize("payload", PAYLOADS, ids=NAMES)
 
 
+def with_verbs(*verbs: str):
+    """Every payload with the first verb, and with one of the others in turn: they read what they read alike."""
+    first, *others = verbs
+    pairs = [
+        pytest.param(verb, payload, id=f"{verb}-{name}")
+        for number, (payload, name) in enumerate(zip(PAYLOADS, NAMES, strict=True))
+        for verb in (first, others[number % len(others)])
+    ]
+    return pytest.mark.parametrize(("verb", "payload"), pairs)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A run."""
@@ -88,8 +99,7 @@ def test_a_checkpoint_given_to_python(payload, home):
 
 
 @pytest.mark.slow
-@each
-@pytest.mark.parametrize("verb", ["test", "validate", "predict", "fit", "check", "analyze"])
+@with_verbs("test", "validate", "predict", "fit", "check", "analyze")
 def test_a_checkpoint_given_to_a_command(verb, payload, home, monkeypatch):
     """As far as building everything; what is named is imported and called by then, or never."""
     monkeypatch.setattr(TransfusionCLI, "_run_subcommand", lambda cli, verb: None)
@@ -102,8 +112,7 @@ def test_a_checkpoint_given_to_a_command(verb, payload, home, monkeypatch):
 
 
 @pytest.mark.slow
-@each
-@pytest.mark.parametrize("verb", ["test", "fit", "check", "analyze"])
+@with_verbs("test", "fit", "check", "analyze")
 def test_the_config_beside_a_checkpoint(verb, payload, home, monkeypatch):
     monkeypatch.setattr(TransfusionCLI, "_run_subcommand", lambda cli, verb: None)
     path = home / RUN / "config.yaml"
