@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ActionConfigFile
 
 from transfusion_cli.cli.parser import Parser
 from transfusion_cli.cli.shipped import find_config
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
+from transfusion_cli.yaml_file import read_yaml
 
 EXTENDS = "extends"
 
@@ -31,7 +31,7 @@ class ConfigFile(ActionConfigFile):
         config = find_config(values)
         parser.sources.configs.append(config)
         for path in chain(config):
-            content = read_yaml(path)
+            content = sections_of(path)
             parser.sources.add_file(path, content)
             check_sections(parser, content)
             if content:
@@ -47,7 +47,7 @@ def chain(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """
     if path.resolve() in above:
         raise UserError(f"{path} extends itself.")
-    bases = read_yaml(path).get(EXTENDS, [])
+    bases = sections_of(path).get(EXTENDS, [])
     for name in [bases] if isinstance(bases, str) else bases:
         base = path.parent / str(name)
         if not base.is_file():
@@ -56,18 +56,13 @@ def chain(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     yield path
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def sections_of(path: Path) -> dict[str, Any]:
     """The sections of a config file.
 
     Raises:
         UserError: when it is not YAML, or not a mapping.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}," if mark else ""
-        raise UserError(f"{path}{where} is not valid YAML: {getattr(error, 'problem', error)}.") from error
+    content = read_yaml(path)
     if not isinstance(content, dict | None):
         raise UserError(f"{path} is not a config: it holds no `key: value` sections.")
     return content or {}

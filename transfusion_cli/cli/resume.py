@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transfusion_cli.cli.config_file import read_yaml
+from transfusion_cli.cli.config_file import sections_of
 from transfusion_cli.errors import UserError
 
 FOR_TRAINING = ("early_stopping", "steps_to_target", "checkpoint")
@@ -38,7 +38,7 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
     trains = verb == "fit"
     config = config_beside(path)
     if config is not None and value_of(flags, "--config", "-c") is None:
-        return ["--config", str(config) if trains else inline(for_evaluation(read_yaml(config)), config), *flags]
+        return ["--config", str(config) if trains else inline(for_evaluation(sections_of(config)), config), *flags]
     if path.suffix == ".safetensors":  # a delta says nothing of its own
         return flags
     arguments = saved_arguments(path)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.time_to_event import direction
+from transfusion_cli.yaml_file import read_yaml
 
 NO_MATTER = ("seed_everything", "name", "root", "split", "test_after_fit", "ckpt_path", "weights_only", "verbose")
 """Keys of a config that say which of several like runs it is, or what happens after it."""
@@ -49,10 +48,10 @@ class RunRecord:
             UserError: when a file in it cannot be read.
         """
         try:
-            config = yaml.safe_load(newest(folder / "config.yaml").read_text(encoding="utf-8"))
+            config = read_yaml(newest(folder / "config.yaml"))
             outcome, (results, left_out) = _json(folder / "steps_to_target.json"), own_results(folder)
             settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
-        except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError) as error:
             raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
         for key in LINKED_SEEDS:
             settings.pop(key, None)

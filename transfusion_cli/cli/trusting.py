@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-from transfusion_cli.cli.config_file import chain, read_yaml
+from transfusion_cli.cli.config_file import chain, sections_of
 from transfusion_cli.cli.shipped import find_config
 from transfusion_cli.cli.sources import leaves
 from transfusion_cli.errors import UserError
@@ -71,7 +71,7 @@ def config_texts(value: str) -> list[str]:
         return []
     texts: list[str] = []
     for path in chain(find_config(value)):
-        found = leaves(read_yaml(path))
+        found = leaves(sections_of(path))
         sections = [path.parent / text for text in found if text.endswith((".yaml", ".yml"))]
-        texts += found + [text for file in sections if file.is_file() for text in leaves(read_yaml(file))]
+        texts += found + [text for file in sections if file.is_file() for text in leaves(sections_of(file))]
     return texts

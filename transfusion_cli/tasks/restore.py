@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 from safetensors import SafetensorError, safe_open
 
@@ -15,6 +14,7 @@ from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.description import Network, described
 from transfusion_cli.trust import check_classes, imports_from, refusal, trusted
+from transfusion_cli.yaml_file import read_yaml
 
 UNUSED = ("optimizer", "lr_scheduler")
 """Arguments of a task that training alone needs: a file has no say in them where nothing trains."""
@@ -42,13 +42,13 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
             "Give the checkpoint in its place, or the run's best.ckpt."
         )
     try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        settings = read_yaml(config)
         model, seed = settings["model"], settings["seed_everything"]
         with safe_open(path, framework="pt") as file:
             own = described(json.loads((file.metadata() or {})["task"]), Network, path)
         facts = {"target": own["target"], "class_names": own["class_names"], "image_size": own["input_size"][-1]}
         return {**model["init_args"], **facts, "seed": seed, "_class_path": model["class_path"]}
-    except (SafetensorError, KeyError, TypeError, IndexError, OSError, ValueError, yaml.YAMLError):
+    except (SafetensorError, KeyError, TypeError, IndexError, OSError, ValueError):
         raise UserError(
             f"{path} or {config.name} of its run cannot be read.\nGive the run's best.ckpt, which needs no other file."
         ) from None
