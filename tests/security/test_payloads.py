@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from support.commands import transfusion, write_configs
 from support.payloads import NAMES, PAYLOADS, Witness
+from support.tiny import TinyDataModule
 
 from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.errors import UserError
@@ -96,6 +97,14 @@ def test_a_checkpoint_given_to_python(payload, home):
     for field in [f"hyper_parameters/{name}" for name in ARGUMENTS] + [f"transfusion/{name}" for name in OWN]:
         path = tampered(Path(shutil.copy(original, home / "x.ckpt")), field, payload)
         attempt(lambda path=path: ClassificationTask.load_from_checkpoint(path, weights_only=True))
+
+
+def test_a_checkpoint_given_to_a_data_module(home):
+    """Lightning would import and call ``_instantiator``."""
+    (home / "evil.py").write_text("raise AssertionError('imported')")
+    path = tampered(home / RUN / "checkpoints/best.ckpt", "datamodule_hyper_parameters", {"_instantiator": "evil.call"})
+    with pytest.raises(UserError, match=r"Build them: TinyDataModule\(root"):
+        TinyDataModule.load_from_checkpoint(path)
 
 
 @pytest.mark.slow

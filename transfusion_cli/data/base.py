@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -246,6 +246,11 @@ class MedicalDataModule(LightningDataModule):
         return units(table, None if table.paths is None else self.folder)
 
     # Lightning's hooks.
+
+    @classmethod
+    def load_from_checkpoint(cls, *_: Any, **__: Any) -> NoReturn:
+        """Not offered: Lightning would import and call what the checkpoint names."""
+        raise UserError(f"A checkpoint holds no data.\nBuild them: {cls.__name__}(root=...)")
 
     def prepare_data(self) -> None:
         """Verify the files, in one process per machine."""
