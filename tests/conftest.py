@@ -1,8 +1,8 @@
-"""What all tests share: one thread each, and no run folder inherited from outside."""
+"""What all tests share: one thread each unless told otherwise, and no run folder inherited from outside."""
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # two test processes share two cores; must be set before torch is loaded
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores; set before torch is loaded
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["TRANSFUSION_TRUST"] = "support"  # configs name TinyDataModule, and their checkpoints after them
 os.environ.pop("TRANSFUSION_RUN_FOLDER", None)

@@ -13,7 +13,6 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.models.ac_norm import ac_norm_layers, convert_ac_norm
 from transfusion_cli.models.batch_norm import batch_norm_layers
 
-torch.set_num_threads(1)
 STATISTICS = [batch["image"] for batch in CountingLoader(2).batches]
 
 

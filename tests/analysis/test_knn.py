@@ -13,8 +13,6 @@ from transfusion_cli.analysis.knn import (
     neighbour_votes,
 )
 
-torch.set_num_threads(1)
-
 
 def clusters(n, seed, classes=3, spread=0.1):
     draws = torch.Generator().manual_seed(seed)

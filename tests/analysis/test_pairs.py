@@ -3,7 +3,6 @@
 import math
 
 import pytest
-import torch
 from support.subjects import CountingLoader, hooks, same, state, subject
 
 from transfusion_cli.analysis.measures import MEASURES
@@ -12,7 +11,6 @@ from transfusion_cli.analysis.subject import Subject
 from transfusion_cli.analysis.taps import POOLED
 from transfusion_cli.errors import UserError
 
-torch.set_num_threads(1)
 LAYERS = ["conv1", "layer1", "layer3"]
 
 

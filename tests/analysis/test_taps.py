@@ -10,7 +10,6 @@ import transfusion_cli.models  # noqa: F401 (registers our backbones)
 from transfusion_cli.analysis.taps import POOLED, Taps, default_layers, matching_layers
 from transfusion_cli.errors import UserError
 
-torch.set_num_threads(1)
 IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 

@@ -10,7 +10,6 @@ from support.commands import mistake, transfusion, write_configs
 from transfusion_cli.cli.analyses import start_and_end
 from transfusion_cli.cli.networks import Spec, load_networks
 
-torch.set_num_threads(1)
 A, B = "lightning_logs/bn/version_0", "lightning_logs/still/version_0"
 
 

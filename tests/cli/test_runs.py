@@ -8,8 +8,6 @@ import torch
 import yaml
 from support.commands import mistake, transfusion, write_configs
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):

@@ -59,7 +59,6 @@ KINDS = {"multilabel": torch.arange(20.0).view(10, 2), "ordinal": torch.arange(1
 
 
 def _worker(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
     store = f"file://{folder}/store"
     distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
     tables = {}

@@ -25,7 +25,7 @@ class Process:
     """
 
     def __init__(self, folder: Path, *args: str, terminal: bool = False, **variables: str) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", **variables}
+        environment = {**os.environ, "COLUMNS": "120", **variables}
         environment.pop("TRANSFUSION_RUN_FOLDER", None)
         self.output, self._parts = "", []
         inside: int | None = None

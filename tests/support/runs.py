@@ -13,8 +13,6 @@ from transfusion_cli.tasks.interruption import Interruption
 from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.trainer import Trainer
 
-torch.set_num_threads(1)
-
 
 def make_task(folder: Path, transfer: Any = None, kind: str = "binary", **kwargs: Any) -> ClassificationTask:
     """A cifar_resnet20 task on pretrained-looking weights, for a TinyDataModule of ``kind``."""

@@ -24,7 +24,7 @@ TOLERANCE = 1e-8
 def start(folder: Path, processes: int, rank: int) -> subprocess.Popen:
     variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29577", "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
     path = f"{Path(spread_runs.__file__).parents[1]}:{os.environ.get('PYTHONPATH', '')}"
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(variables if processes > 1 else {})}
+    environment = {**os.environ, "PYTHONPATH": path, **(variables if processes > 1 else {})}
     command = [sys.executable, spread_runs.__file__, str(folder), str(processes)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
