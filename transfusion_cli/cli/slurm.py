@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,21 +15,32 @@ WARNINGS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if has
 
 
 def requeue(number: signal.Signals) -> str | None:
-    """Ask the scheduler to start this job again, where it gave a warning.
+    """Ask the scheduler to start this job again, where it gave a warning, or lets another job take its place.
 
     Returns:
         What came of it, in a few words; None where nothing was to be asked.
     """
     job = slurm_job()
-    if job is None or number not in WARNINGS:
+    if job is None or not (number in WARNINGS or (number == signal.SIGTERM and _preempted(job))):
         return None
-    try:
-        answer = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"job {job} could not be requeued: {error}"
-    if answer.returncode:
-        return f"job {job} could not be requeued: {answer.stderr.strip() or answer.stdout.strip()}"
+    if refused := _scontrol("requeue", job)[1]:
+        return f"job {job} could not be requeued: {refused}"
     return f"job {job} is requeued and goes on from there"
+
+
+def _preempted(job: str) -> bool:
+    """Whether it has its grace time, after which SLURM would requeue it itself, but not where it has ended by then."""
+    return bool(re.search(r"\bPreemptTime=\d", _scontrol("show", "job", job)[0]))
+
+
+def _scontrol(*words: str) -> tuple[str, str]:
+    """What it says, and why it failed, if it did."""
+    try:
+        answer = subprocess.run(["scontrol", *words], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        return "", str(error)
+    failed = answer.stderr.strip() or answer.stdout.strip() or f"exit code {answer.returncode}"
+    return answer.stdout, failed if answer.returncode else ""
 
 
 def begun_run(root: Path, name: str) -> Path | None:
