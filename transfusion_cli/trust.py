@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from jsonargparse import Namespace, set_parsing_settings
-from jsonargparse._common import parsing_settings  # to put back what was there before us
+from jsonargparse._common import denying_import_path_entry, parsing_settings  # the second to put back what was there
 from lightning.pytorch import callbacks, loggers, plugins, profilers, strategies
 
 from transfusion_cli.errors import UserError
@@ -83,9 +83,23 @@ def refusal(message: str) -> str | None:
     found = _REFUSED.search(message)
     if found is None or found[1].endswith((".yaml", ".yml")):  # a section's file that is not there
         return None
+    return _refused(found[1])
+
+
+def check_import(path: str) -> None:
+    """See that a class may be imported, where we import it and not jsonargparse.
+
+    Raises:
+        UserError: ``imports_from`` does not allow it.
+    """
+    if denying_import_path_entry(path) is not None:
+        raise UserError(_refused(path))
+
+
+def _refused(path: str) -> str:
     return (
-        f"{found[1]} is named, which is neither of this program nor of torch.optim, and was not typed by you.\n"
-        f"It was not imported. If you trust that module: --trust {found[1].partition('.')[0]}"
+        f"{path} is named, which is neither of this program nor of torch.optim, and was not typed by you.\n"
+        f"It was not imported. If you trust that module: --trust {path.partition('.')[0]}"
     )
 
 

@@ -127,13 +127,14 @@ def test_the_config_beside_a_checkpoint(verb, payload, home, monkeypatch):
     path = home / RUN / "config.yaml"
     config = yaml.safe_load(path.read_text())
     fields = [("model", "optimizer"), ("model", "transfer"), ("data",), ("trainer", "callbacks"), ("trainer", "logger")]
+    fields += [("data", "augmentation")]
     fields += [("trainer", "plugins"), ("trainer", "strategy"), ("early_stopping",), ("model",)]
     for field in fields:
         changed = json.loads(json.dumps(config))
         place = changed
         for name in field[:-1]:
             place = place[name]
-        place = place.get("init_args", place) if field[0] == "model" and len(field) > 1 else place
+        place = place.get("init_args", place) if field[0] in ("model", "data") and len(field) > 1 else place
         place[field[-1]] = payload
         path.write_text(yaml.safe_dump(changed))
         delta = home / RUN / "checkpoints/delta.safetensors"
@@ -141,6 +142,19 @@ def test_the_config_beside_a_checkpoint(verb, payload, home, monkeypatch):
         if verb == "fit":
             command = command.replace("delta.safetensors", "last.ckpt")
         attempt(lambda command=command: transfusion(command))
+
+
+def test_augmentation_named_by_a_run(home):
+    """Its transforms are imported by us and not by jsonargparse."""
+    path = home / RUN / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    (home / "planted.py").write_text("raise AssertionError('imported')")
+    for spec in (["planted.Flip"], [{"OneOf": {"transforms": [{"class_path": "planted.Flip"}]}}]):
+        config["data"]["init_args"]["augmentation"] = spec
+        path.write_text(yaml.safe_dump(config))
+        attempt(lambda: transfusion(f"fit --ckpt_path {RUN}/checkpoints/last.ckpt --trainer.max_epochs 3"))
+    with pytest.raises(AssertionError, match="imported"):
+        transfusion(f"fit --ckpt_path {RUN}/checkpoints/last.ckpt --trainer.max_epochs 3 --trust planted")
 
 
 @each

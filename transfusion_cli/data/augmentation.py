@@ -14,8 +14,12 @@ import numpy as np
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
+from transfusion_cli.trust import check_import
 
 Spec = list[str | dict[str, Any]]
+
+OWN = ("albumentations", "transfusion_cli")
+"""Packages whose transforms anybody may name."""
 
 _PLACEMENT = {"Affine": {"scale": [0.95, 1.05], "translate_percent": [-0.05, 0.05], "rotate": [-7, 7], "p": 0.7}}
 _EXPOSURE = {"RandomBrightnessContrast": {"brightness_limit": 0.1, "contrast_limit": 0.1, "p": 0.5}}
@@ -43,6 +47,8 @@ def _lookup(name: str) -> type:
     library = _albumentations()
     bases = library.BasicTransform, library.BaseCompose
     module_name, _, class_name = name.rpartition(".")
+    if module_name and name.partition(".")[0] not in OWN:
+        check_import(name)
     try:
         module = importlib.import_module(module_name) if module_name else library
     except ImportError as error:
