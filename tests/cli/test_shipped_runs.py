@@ -99,6 +99,7 @@ def test_pneumoniamnist(strategy):
         assert trained == 1441
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layout(name, tmp_path):
     """Every data set's config on a tree in the published layout."""
@@ -109,6 +110,7 @@ def test_layout(name, tmp_path):
     evaluate(cli)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("literal", ["", "--data.literal true"])
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_protocol(name, literal, tmp_path, monkeypatch):
