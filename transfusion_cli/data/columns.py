@@ -45,10 +45,11 @@ def find_image_column(frame: pd.DataFrame, given: str | None, path: Path) -> str
         UserError: No such column.
     """
     plain = {name: re.sub(r"[\W_]", "", name.lower()) for name in frame.columns}
-    known = sorted(
-        (name for name in frame.columns if plain[name] in _RANK),
-        key=lambda name: (not _names_files(frame[name]), not _tells_rows(frame[name]), _RANK[plain[name]], name),
-    )
+
+    def rank(name: str) -> tuple[bool, bool, int, str]:
+        return not _names_files(frame[name]), not _tells_rows(frame[name]), _RANK[plain[name]], name
+
+    known = sorted((name for name in frame.columns if plain[name] in _RANK), key=rank)
     if given is None and "image" in frame.columns:
         return "image"
     if given is not None or not known:

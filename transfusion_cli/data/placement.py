@@ -12,9 +12,9 @@ import numpy as np
 class Placement(albumentations.Affine):
     """Affine that fills what comes into view as the image would go on: black where its corners are, mirrored elsewhere.
 
-    A mirrored edge of a slide or of a chest that fills the frame is more of the same. A round field (fundus, endoscope)
-    or an X-ray on black has nothing beyond it: mirrored, there would be slivers of a second one. Black in the corners of
-    a bright image would be an edge that tells how the image was turned, and that no test image has.
+    A mirrored edge of a slide, or of a chest that fills the frame, is more of the same. A round field (fundus,
+    endoscope) or an X-ray on black has nothing beyond it: mirrored, there would be slivers of a second one. Black in
+    the corners of a bright image would be an edge that tells how it was turned, and that no test image has.
 
     Takes the arguments of ``Affine``; ``border_mode`` and ``fill`` have no effect.
     """

@@ -22,7 +22,8 @@ def image_files(folder: Path, suffixes: Collection[str] = EXTENSIONS) -> list[st
     """
     found: list[str] = []
     read: set[tuple[int, int]] = set()
-    links, idle, closed = [""], [], []
+    links, idle = [""], list[str]()
+    closed: list[OSError] = []
 
     def enter(start: str) -> None:
         for place, folders, files in os.walk(folder / start, onerror=closed.append):
