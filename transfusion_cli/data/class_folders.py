@@ -112,7 +112,7 @@ def _tell_empty(root: Path, files: Sequence[Sequence[str]], places: Collection[s
         f"{place}/{entry.name}".lstrip("/")
         for place in places
         for entry in os.scandir(root / place)
-        if entry.is_dir() and is_content(entry.name)
+        if entry.is_dir(follow_symlinks=False) and is_content(entry.name)
     }
     if there - filled:
         log.warning("%s: there is no image in %s", root, some(sorted(there - filled)))

@@ -45,10 +45,11 @@ def image_files(folder: Path, suffixes: Collection[str] = EXTENSIONS) -> list[st
         else:
             enter(link)
     if idle:
-        text = "%s: %d links lead to folders that are read by another name or hold them, and are passed over: %s"
-        log.warning(text, folder, len(idle), some(idle))
+        text = "%s: links to folders that are read by another name, or that hold them, are passed over: %s"
+        log.warning(text, folder, some(idle))
     if closed:
-        log.warning("%s: %d folders cannot be read: %s", folder, len(closed), some(list(map(str, closed))))
+        reasons = [f"{error.filename}: {error.strerror}" for error in closed]
+        log.warning("folders cannot be read: %s", some(reasons))
     return sorted(found)
 
 
