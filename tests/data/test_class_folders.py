@@ -155,6 +155,10 @@ def test_links_that_lead_in_circles(tmp_path, target, caplog):
     )
 
 
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path, caplog):
+    assert image_files(tmp_path / "nowhere") == [] and not caplog.text
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to the superuser")
 def test_folders_that_cannot_be_read_are_told(tmp_path, caplog):
     root = tree(tmp_path, "sick", "well")

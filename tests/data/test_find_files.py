@@ -83,6 +83,13 @@ def test_nothing_is_looked_for_where_the_table_is_right(root, monkeypatch):
     assert as_written(root, names)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "../" * 400, "", "C:", "/", "\\\\"])
+def test_names_that_no_file_can_have(root, name):
+    names = as_text([name, "View1"])
+    assert not as_written(root, names)
+    assert find_files(root, names, guess=True).found.tolist() == [False, True]
+
+
 def test_empty(tmp_path):
     assert find_files(tmp_path, as_text(["a", "b"])).paths.tolist() == ["a", "b"]
     assert not len(find_files(tmp_path, np.array([], dtype=str)).paths)

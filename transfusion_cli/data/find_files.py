@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ class Found:
 def as_written(folder: Path, names: np.ndarray) -> bool:
     """Whether any of the named files is there: one program writes all paths of a table, right or wrong."""
     places = np.unique(np.linspace(0, len(names) - 1, min(_LOOKS, len(names))).astype(int))
-    return any((folder / name).is_file() for name in names[places].tolist())
+    return any(os.path.isfile(folder / name) for name in names[places].tolist())
 
 
 def find_files(folder: Path, names: np.ndarray, guess: bool = False) -> Found:

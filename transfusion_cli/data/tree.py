@@ -47,9 +47,8 @@ def image_files(folder: Path, suffixes: Collection[str] = EXTENSIONS) -> list[st
     if idle:
         text = "%s: links to folders that are read by another name, or that hold them, are passed over: %s"
         log.warning(text, folder, some(idle))
-    if closed:
-        reasons = [f"{error.filename}: {error.strerror}" for error in closed]
-        log.warning("folders cannot be read: %s", some(reasons))
+    if closed := [error for error in closed if not isinstance(error, FileNotFoundError)]:
+        log.warning("folders cannot be read: %s", some([f"{error.filename}: {error.strerror}" for error in closed]))
     return sorted(found)
 
 

@@ -35,7 +35,7 @@ class ImageTableDataModule(MedicalDataModule):
 
     Args:
         table: CSV or Parquet file, by itself or relative to ``root``. Null reads the folders of ``root``:
-            ``<class>/<image>`` or ``{train,val,test}/<class>/<image>``.
+            ``<class>/<image>``, ``{train,val,test}/<class>/<image>`` or ``<class>/{train,val,test}/<image>``.
         image_column: Column with the image paths, relative to ``root`` or, without it, to the table; null takes
             ``image``, or else the one whose name says so (image_id, Image Index, filename, id and the like). Paths that
             lack their ending or their first folders, or are written for another system, are found all the same.
