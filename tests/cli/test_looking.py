@@ -42,6 +42,21 @@ def test_images_that_are_not_there(verb, home, capsys):
     assert not (home / "lightning_logs" / "images_bn").exists()
 
 
+def test_a_table_as_spreadsheets_and_kaggle_write_it(home, capsys, caplog):
+    """Semicolons, UTF-16, ids in place of paths, decimal commas, a last row of nothing: one flag is all it takes."""
+    rows = "".join(f"{number};{number % 2},0;{number}\r\n" for number in range(40))
+    (home / "images" / "t.csv").write_text(f"id_code;diagnosis;age\r\n{rows};;\r\n", encoding="utf-16")
+    message = mistake(f"check {FLAGS}", capsys)
+    assert message.endswith(
+        "no column 'label'\nin images/t.csv\ndiagnosis looks like one (--data.label_columns NAME)\n"
+    )
+    with caplog.at_level("INFO"):
+        transfusion(f"check {FLAGS} --data.label_columns diagnosis")
+    assert "Data: ImageTableDataModule, binary: 0, 1" in capsys.readouterr().out
+    assert "images: column id_code; --data.image_column NAME takes another" in caplog.text
+    assert "images: 40 of 40 that images/t.csv names are found below images, for example 0 as 0.png" in caplog.text
+
+
 def words(output: str) -> str:
     (line,) = [line for line in output.splitlines() if line.strip().startswith("split ")]
     return line.partition("; ")[2]

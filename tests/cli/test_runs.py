@@ -73,6 +73,10 @@ def test_resume_goes_on_in_the_same_folder(home):
     assert again.trainer.current_epoch == 2
     assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_epochs"] == 1
     assert yaml.safe_load((run / "config_1.yaml").read_text())["trainer"]["max_epochs"] == 2
+    for epochs, flags in ((2, ""), (3, " --trainer.max_epochs 3"), (3, "")):  # an extension counts from then on
+        again = transfusion(f"fit --ckpt_path {run}/checkpoints/last.ckpt{flags}")
+        assert again.trainer.max_epochs == again.trainer.current_epoch == epochs
+    assert transfusion(f"test --ckpt_path {run}/checkpoints/best.ckpt").own.trainer.max_epochs == 3
 
 
 def test_going_on_from_the_best_checkpoint_is_a_run_of_its_own(home):

@@ -39,6 +39,13 @@ def test_parses_as_its_header_says(name, parsed):
         assert config["model"]["init_args"]["transfer"]["class_path"].endswith(strategy)
 
 
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("pneumoniamnist")])
+def test_a_config_says_where_its_weights_file_comes_from(name):
+    told = header(name)
+    assert "resnet20-12fca82f.th" in told["Weights"] and "akamaster/pytorch_resnet_cifar10" in told["Weights"]
+    assert told["Run"].endswith("--model.pretrained FILE")
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_takes_the_keys_met_most(name, parsed):
     root = "" if name == "demo" else "--data.root elsewhere"

@@ -220,7 +220,7 @@ def message_of(error):
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        ({"label": None}, {}, r"no column 'label'\nin .*table.csv\nChoose from: image, nodule, oedema, patient"),
+        ({"label": None}, {}, r"no column 'label'\nin .*table.csv\nnodule, oedema, patient look like one"),
         ({"label": None}, {}, r"\(--data.label_columns NAME\)"),
         ({}, {"image_column": "file"}, r"no column 'file'\nin .*\n.*\(--data.image_column NAME\)"),
         ({}, {"split_column": "fold"}, r"no column 'fold'\nin .*\n.*\(--data.split_column NAME\)"),

@@ -1,4 +1,5 @@
 import os
+import shutil
 import time
 
 import numpy as np
@@ -43,18 +44,59 @@ def test_all(table, tmp_path):
     assert missing_remark(data).startswith("24 of 24 images are not there, for example ")
 
 
+def rewrite(table, change):
+    frame = pd.read_csv(table)
+    frame.assign(image=frame["image"].map(change)).to_csv(table, index=False)
+    return table
+
+
+@pytest.mark.parametrize("change", [lambda name: name.replace("/", "\\"), lambda name: name.removesuffix(".png")])
+def test_what_is_found_by_another_name_is_not_missing(table, change, caplog):
+    before = module(table).split_frame()
+    rewrite(table, change)
+    with caplog.at_level("INFO"):
+        data = module(table)
+        assert missing_remark(data) is None
+    said = f"images: 24 of 24 that {table} names are found below {table.parent}, for example {data.samples.ids[0]} as "
+    assert said + "images/000_0.png" in caplog.text
+    assert data.samples.ids.tolist() == before["id"].map(change).tolist()  # the table's own names stay the ids
+    data.setup("fit")
+    assert len(next(iter(data.train_dataloader()))["image"]) == 12
+
+
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
-        (lambda name: name.replace("/", "\\"), "write them with / in the table"),
-        (lambda name: name.removesuffix(".png"), "The paths lack their ending: there is 000_0.png"),
+        (
+            lambda name: name.replace(".png", ".dcm"),
+            "Under other names 24 of these 24 are: images/000_0.png, where the table says images/000_0.dcm. "
+            "Correct the table",
+        ),
+        (
+            lambda name: f"elsewhere/{name}",
+            "Under other names 24 of these 24 are: images/000_0.png, where the table says elsewhere/images/000_0.png. "
+            "Correct the table",
+        ),
+        (lambda name: f"{name}.zarr", "Check --data.root and the paths in the table"),
     ],
 )
 def test_what_may_be_wrong_is_told(table, change, advice):
-    frame = pd.read_csv(table)
-    frame.assign(image=frame["image"].map(change)).to_csv(table, index=False)
+    what, told = missing_remark(module(rewrite(table, change))).splitlines()
+    assert what.startswith("24 of 24 images are not there, for example ") and told == advice
+
+
+def test_what_has_two_files_is_told(table):
+    rewrite(table, lambda name: name.removeprefix("images/").removesuffix(".png"))
+    shutil.copytree(table.parent / "images", table.parent / "masks")
     what, told = missing_remark(module(table)).splitlines()
-    assert what.startswith("24 of 24 images") and told.endswith(advice)
+    assert what.startswith("24 of 24 images")
+    assert told == "It may be images/000_0.png or masks/000_0.png: take a folder that has one of them for --data.root"
+    assert missing_remark(module(table, root=str(table.parent / "images"))) is None
+
+
+def test_a_root_that_is_not_there(table):
+    data = module(table, root=str(table.parent / "nowhere"))
+    assert missing_remark(data).endswith(f"There is no folder {table.parent}/nowhere: check --data.root")
 
 
 def test_what_no_folder_lists_is_looked_at(table, monkeypatch):

@@ -145,5 +145,13 @@ def test_no_tensors(tmp_path: Path, content: object) -> None:
 
 @pytest.mark.parametrize("name", ["absent.pth", "."])
 def test_missing(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="no weights file"):
+    with pytest.raises(UserError, match=r"no weights file at .*\nGive --model.pretrained FILE"):
         read_weights(tmp_path / name)
+
+
+def test_missing_with_a_known_source(tmp_path: Path) -> None:
+    message = (
+        r"no weights file at .*resnet20-12fca82f.th\nIt is one of github.com/akamaster/pytorch_resnet_cifar10.*\nGive"
+    )
+    with pytest.raises(UserError, match=message):
+        read_weights(tmp_path / "resnet20-12fca82f.th")

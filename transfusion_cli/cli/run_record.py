@@ -8,6 +8,7 @@ from typing import Any
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.time_to_event import direction
+from transfusion_cli.versions import newest, versions
 from transfusion_cli.yaml_file import read_yaml
 
 NO_MATTER = ("seed_everything", "name", "root", "split", "test_after_fit", "ckpt_path", "weights_only", "verbose")
@@ -101,21 +102,6 @@ class RunRecord:
         values = [value for value in values if value == value]
         mode = self.monitor_mode if name == self.monitor else direction(name)
         return (min if mode == "min" else max)(values, default=None)
-
-
-def versions(path: Path) -> list[Path]:
-    """Those that there are of ``name``, ``name_1``, ``name_2``, ..., the newest first."""
-    numbered = {
-        int(number): other
-        for other in path.parent.glob(f"{path.stem}_*{path.suffix}")
-        if (number := other.stem.removeprefix(f"{path.stem}_")).isdigit()
-    }
-    return [*(numbered[number] for number in sorted(numbered, reverse=True)), *([path] if path.is_file() else [])]
-
-
-def newest(path: Path) -> Path:
-    """The newest of ``versions``, or the path itself."""
-    return next(iter(versions(path)), path)
 
 
 def own_results(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -21,7 +21,14 @@ Spec = list[str | dict[str, Any]]
 OWN = ("albumentations", "transfusion_cli")
 """Packages whose transforms anybody may name."""
 
-_PLACEMENT = {"Affine": {"scale": [0.95, 1.05], "translate_percent": [-0.05, 0.05], "rotate": [-7, 7], "p": 0.7}}
+_PLACEMENT = {
+    "transfusion_cli.data.placement.Placement": {
+        "scale": [0.95, 1.05],
+        "translate_percent": [-0.05, 0.05],
+        "rotate": [-7, 7],
+        "p": 0.7,
+    }
+}
 _EXPOSURE = {"RandomBrightnessContrast": {"brightness_limit": 0.1, "contrast_limit": 0.1, "p": 0.5}}
 _STAIN = {"ColorJitter": {"brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue": 0.02, "p": 0.5}}
 
@@ -44,7 +51,7 @@ def _albumentations() -> ModuleType:
 
 def _lookup(name: str) -> type:
     """The transform class of an albumentations name or a dotted path."""
-    library = _albumentations()
+    library = _albumentations()  # before what the user names, which may import it
     bases = library.BasicTransform, library.BaseCompose
     module_name, _, class_name = name.rpartition(".")
     if module_name and name.partition(".")[0] not in OWN:

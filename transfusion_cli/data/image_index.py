@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transfusion_cli.data.class_folders import class_folders
+from transfusion_cli.data.columns import IMAGES, find_image_column, require_labels
 from transfusion_cli.data.patient_column import FLAG, NO_PATIENTS, find_patient_column, lookalikes
 from transfusion_cli.data.samples import as_text
-from transfusion_cli.data.split_column import SPLIT_NAMES, read_splits
+from transfusion_cli.data.split_column import read_splits
 from transfusion_cli.data.tables import read_table, refuse, require_columns, without_point
-from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,36 +54,24 @@ class ImageIndex:
 
 
 def index_folder(root: Path) -> ImageIndex:
-    """Find ``<class>/<image>`` or ``{train,val,test}/<class>/<image>`` below a folder, at any further depth.
+    """Take classes and splits from folders, as ``class_folders`` says.
 
     Raises:
-        UserError: No folder, or no class folders with images.
+        UserError: No folder, no class folders with images, or one class alone.
     """
-    hint = "Expected <class>/<image> or {train,val,test}/<class>/<image> below it, or a table: --data.table FILE"
-    if not root.is_dir():
-        raise UserError(f"no folder {root}\n{hint}")
-    top = sorted(
-        entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
-    )
-    has_splits = "train" in [SPLIT_NAMES.get(name.lower()) for name in top]
-    depth = 1 if has_splits else 0
-    used = [name for name in top if not has_splits or name.lower() in SPLIT_NAMES]
-    files = [f"{name}/{path}" for name in used for path in image_files(root / name)]
-    parts = [path.split("/") for path in files if path.count("/") > depth]
-    if not parts:
-        raise UserError(f"no images in class folders of {root}\n{hint}")
-    split = as_text(SPLIT_NAMES[names[0].lower()] for names in parts) if has_splits else None
-    return ImageIndex(root, as_text(map("/".join, parts)), {"folder": as_text(names[depth] for names in parts)}, split)
+    found = class_folders(root)
+    split = None if found.split is None else as_text(found.split)
+    return ImageIndex(root, as_text(found.paths), {"folder": as_text(found.classes)}, split)
 
 
 def index_table(
-    path: Path, image: str, labels: list[str], split: str | None = None, patient: str | None = None
+    path: Path, image: str | None, labels: list[str], split: str | None = None, patient: str | None = None
 ) -> ImageIndex:
     """Read the columns of a CSV or Parquet file.
 
     Args:
         path: The table.
-        image: Column with image paths.
+        image: Column with image paths; null takes the one whose name says so.
         labels: Columns with labels.
         split: Column with the split; null takes ``split`` where there is one.
         patient: Column with the patient, or ``none``; null takes the one whose name says so.
@@ -93,13 +81,14 @@ def index_table(
     """
     frame = read_table(path)
     split = split or next((name for name in sorted(frame.columns) if name.lower() == "split"), None)
-    require_columns(frame, [image], path, "--data.image_column NAME")
-    require_columns(frame, labels, path, "--data.label_columns NAME")
     require_columns(frame, [split] if split else [], path, "--data.split_column NAME")
+    image = find_image_column(frame, image, path)
+    require_labels(frame, labels, [image, *([split] if split else [])], path)
     taken = {image, *labels, *([split] if split else [])}
     patient = find_patient_column(frame, patient, taken, path)
-    refuse(frame[image].isna().to_numpy(), frame[image], image, path, "the path of an image in every row")
-    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, "each image once", "repeated value")
+    other = f"; another column: {IMAGES} NAME"
+    refuse(frame[image].isna().to_numpy(), frame[image], image, path, f"the path of an image in every row{other}")
+    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, f"each image once{other}", "repeated value")
     index = ImageIndex(path, _texts(frame[image]), {name: _texts(frame[name]) for name in labels})
     index.flags = _flags(frame.drop(columns=[name for name in (image, split, patient) if name]))
     index.split = read_splits(frame[split], path) if split else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transfusion_cli.data.csv_dialect import csv_dialect
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-_WHOLE, _POINT = re.compile(r"([+-]?\d+(\.0*)?)?"), re.compile(r"\.0*$")
+_WHOLE, _POINT = re.compile(r"([+-]?\d+([.,]0*)?)?"), re.compile(r"[.,]0*$")
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV or Parquet file as text, each cell as it is written: ``007`` is no number and ``None`` is not blank.
 
-    A cell is blank (missing, for pandas) where it is empty, holds only spaces, or is a null of Parquet. Spaces around
-    cells and column names are cut off. CSV may have semicolons or tabs in place of commas. Of Parquet's own types,
-    whole numbers are written without a decimal point and truth values as 1 and 0.
+    A cell is blank (missing, for pandas) where it is empty, holds only spaces, or is a null of Parquet; rows of blank
+    cells are left out. Spaces around cells and column names are cut off. CSV may have semicolons or tabs in place of
+    commas, and be UTF-8, or UTF-16 with a byte-order mark, as spreadsheets write it. Of Parquet's own types, whole
+    numbers are written without a decimal point and truth values as 1 and 0.
 
     Raises:
         UserError: Missing, or not such a file.
@@ -38,13 +40,17 @@ def read_table(path: Path) -> pd.DataFrame:
             frame = pd.read_parquet(path).apply(_as_written)
         else:
             as_text: dict[str, Any] = {"dtype": "str", "keep_default_na": False, "na_values": [""]}
-            frame = _surplus_cut(pd.read_csv(path, sep=_separator(path), low_memory=False, **as_text))
+            frame = _surplus_cut(pd.read_csv(path, low_memory=False, **as_text, **csv_dialect(path)))
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f'the table {path} is not UTF-8 text\n{error.reason} at byte {error.start}\nSave it anew as "CSV UTF-8"'
+        ) from error
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors, pyarrow's both
         raise UserError(f"cannot read the table {path}\n{str(error).splitlines()[0]}") from error
     frame.columns = frame.columns.astype("str").str.strip()
     if frame.columns.has_duplicates:
         raise UserError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}\nin {path}")
-    return frame.apply(_without_spaces)
+    return frame.apply(_without_spaces).dropna(how="all", ignore_index=True)
 
 
 def numbers(column: pd.Series) -> np.ndarray:
@@ -54,11 +60,17 @@ def numbers(column: pd.Series) -> np.ndarray:
     return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
 
 
-def require_columns(frame: pd.DataFrame, columns: Iterable[str], path: Path, flag: str = "") -> None:
-    """Fail if a column is missing, naming the nearest one or all that there are, and the flag that names the column."""
+def require_columns(
+    frame: pd.DataFrame, columns: Iterable[str], path: Path, flag: str = "", looks: Sequence[str] = ()
+) -> None:
+    """Fail if a column is missing, naming what may be meant and the flag that names the column.
+
+    That is the column of the nearest name, or else those that look like one, or else all that there are.
+    """
     for column in columns:
         if column not in frame.columns:
-            advice = did_you_mean(column, frame.columns) + (f" ({flag})" if flag else "")
+            otherwise = f"{_list(looks)} {'looks' if len(looks) == 1 else 'look'} like one" if looks else None
+            advice = did_you_mean(column, frame.columns, otherwise) + (f" ({flag})" if flag else "")
             raise UserError(f"no column {column!r}\nin {path}\n{advice}")
 
 
@@ -77,12 +89,8 @@ def refuse(
         )
 
 
-def _separator(path: Path) -> str:
-    """What stands between cells: semicolon (Excel, where the comma is the decimal point) or tab for lack of commas."""
-    import pandas as pd
-
-    header = pd.read_csv(path, nrows=0).columns
-    return next((sign for sign in ";\t" if sign in header[0]), ",") if len(header) == 1 else ","
+def _list(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _surplus_cut(frame: pd.DataFrame) -> pd.DataFrame:
@@ -116,5 +124,8 @@ def _without_spaces(column: pd.Series) -> pd.Series:
 
 
 def without_point(texts: list[str]) -> list[str]:
-    """Whole numbers without a decimal point, where all texts are such: ``1.0`` is how a column with blanks says 1."""
+    """Whole numbers without a decimal point, where all texts are such.
+
+    ``1.0``, or ``1,0`` where the comma is the decimal point, is how a column with blanks says 1.
+    """
     return [_POINT.sub("", text) for text in texts] if all(_WHOLE.fullmatch(text) for text in texts) else texts

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.find_files import as_written, find_files
 from transfusion_cli.data.image_index import ImageIndex, index_folder, index_table, patients_from_paths
 from transfusion_cli.data.intensity import check_window
 from transfusion_cli.data.label_encoding import EncodedLabels, encode_labels, label_strata
@@ -34,8 +35,10 @@ class ImageTableDataModule(MedicalDataModule):
 
     Args:
         table: CSV or Parquet file, by itself or relative to ``root``. Null reads the folders of ``root``:
-            ``<class>/<image>`` or ``{train,val,test}/<class>/<image>``.
-        image_column: Column with the image paths, relative to ``root`` or, without it, to the table.
+            ``<class>/<image>``, ``{train,val,test}/<class>/<image>`` or ``<class>/{train,val,test}/<image>``.
+        image_column: Column with the image paths, relative to ``root`` or, without it, to the table; null takes
+            ``image``, or else the one whose name says so (image_id, Image Index, filename, id and the like). Paths that
+            lack their ending or their first folders, or are written for another system, are found all the same.
         label_columns: One column, which holds a class or a list of labels, or several columns of 1, 0 and blank
             (unknown), one for each label.
         patient_column: Column with the patient; null takes the one whose name says so (patient, PatientID, subject, MRN
@@ -60,7 +63,7 @@ class ImageTableDataModule(MedicalDataModule):
     def __init__(
         self,
         table: str | None = None,
-        image_column: str = "image",
+        image_column: str | None = None,
         label_columns: str | list[str] = "label",
         patient_column: str | None = None,
         patient_pattern: str | None = None,
@@ -138,7 +141,7 @@ class ImageTableDataModule(MedicalDataModule):
         index = self.index
         given = np.full(len(index.paths), "") if index.split is None else index.split
         split, follows = settle_splits(given, index.patients)
-        table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, index.paths)
+        table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, self._files(index))
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
             raise UserError(f"the train split is empty\nin {index.source}")
@@ -161,6 +164,17 @@ class ImageTableDataModule(MedicalDataModule):
         """Read files below ``root`` or beside the table."""
         assert self.samples.paths is not None
         return FileReader(self.folder, self.samples.paths, self.channels, self.window, at_least=self.size)
+
+    def _files(self, index: ImageIndex) -> np.ndarray:
+        """File of each image relative to ``folder``, also where a table does not name it exactly (N,)."""
+        if self.table is None or as_written(self.folder, index.paths):
+            return index.paths
+        there = find_files(self.folder, index.paths)
+        if there.found.any():
+            text = "images: %s of %s that %s names are found below %s, for example %s as %s"
+            numbers = f"{there.found.sum():,}", f"{len(index.paths):,}"
+            log.info(text, *numbers, index.source, self.folder, *there.example)
+        return there.paths
 
     def _table_path(self, table: Path) -> Path:
         below_root = None if self.root is None else self.root / table

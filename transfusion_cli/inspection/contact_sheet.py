@@ -99,8 +99,9 @@ def exhibits(data: MedicalDataModule, rows: np.ndarray, split: Split, epochs: in
 
 def contact_sheet(data: MedicalDataModule, shown: list[Exhibit], split: Split) -> Figure:
     """Draw a row for each sample: what it is, then its images from left to right."""
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from transfusion_cli.figure import Figure
 
     columns = len(shown[0].images)
     height, width = data.size

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.images import EXTENSIONS
+from transfusion_cli.data.find_files import find_files
 from transfusion_cli.data.readers import FileReader
 from transfusion_cli.inspection.counts import ALL_SPLITS
 
@@ -41,7 +41,7 @@ def missing_remark(data: MedicalDataModule) -> str | None:
     assert isinstance(reader, FileReader)
     total, name = int((table.split != "").sum()), str(reader.paths[first])
     what = f"{len(rows):,} of {total:,} images are not there, for example {reader.root / name}"
-    return f"{what}\n{_advice(reader.root, name)}"
+    return f"{what}\n{_advice(reader.root, reader.paths[rows])}"
 
 
 def _are_there(root: Path, paths: np.ndarray) -> np.ndarray:
@@ -67,12 +67,15 @@ def _present(folder: str, files: list[tuple[int, str]]) -> list[int]:
     return [row for row, name in files if name in listed or os.path.isfile(os.path.join(folder, name))]
 
 
-def _advice(root: Path, name: str) -> str:
-    """What the first missing path tells."""
-    if "\\" in name:
-        return "The paths have backslashes: write them with / in the table"
-    path = root / PurePosixPath(name)
-    suffixes = sorted(EXTENSIONS)
-    if path.suffix.lower() not in EXTENSIONS and (found := [s for s in suffixes if Path(f"{path}{s}").is_file()]):
-        return f"The paths lack their ending: there is {path.name}{found[0]}"
+def _advice(root: Path, names: np.ndarray) -> str:
+    """What may be meant by paths that are not there."""
+    if not root.is_dir():
+        return f"There is no folder {root}: check --data.root"
+    found = find_files(root, names, guess=True)
+    if found.found.any():
+        name, path = found.example
+        number = f"{found.found.sum():,} of these {len(names):,}"
+        return f"Under other names {number} are: {path}, where the table says {name}. Correct the table"
+    if found.doubt:
+        return f"It may be {' or '.join(found.doubt[:2])}: take a folder that has one of them for --data.root"
     return "Check --data.root and the paths in the table"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,11 @@ FACTS = ("mean", "std", "input_size")
 DELTA = "transfusion-delta"
 """How the format begins that a delta checkpoint names in its metadata."""
 
+SOURCES = {
+    re.compile(r"resnet\d+-[0-9a-f]{8}\.th"): "github.com/akamaster/pytorch_resnet_cifar10, folder pretrained_models",
+}
+"""Where files come from that shipped configs name, by their names."""
+
 
 @dataclass(frozen=True)
 class WeightsFile:
@@ -43,7 +49,8 @@ def read_weights(path: str | Path) -> WeightsFile:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise UserError(f"There is no weights file at {path}\nGive pretrained: a path to a file, true or false")
+        source = next((f"It is one of {where}\n" for name, where in SOURCES.items() if name.fullmatch(path.name)), "")
+        raise UserError(f"There is no weights file at {path}\n{source}Give --model.pretrained FILE, true or false")
     weights = _read_safetensors(path) if path.suffix == ".safetensors" else WeightsFile(_find_tensors(_load(path)))
     if not weights.tensors:
         raise UserError(f"No tensors found in the weights file\n{path}\nSave model.state_dict() and nothing else")

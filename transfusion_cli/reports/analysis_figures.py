@@ -284,7 +284,7 @@ def neighbours_figure(frame: DataFrame, measure: str) -> Figure:
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
+    from transfusion_cli.figure import Figure
 
     return Figure(figsize=(min(width, 16), height), dpi=110, layout="constrained")
 

@@ -207,7 +207,7 @@ def _label(answer: Tensor, target: Target, class_names: Sequence[str]) -> str:
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
+    from transfusion_cli.figure import Figure
 
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 

@@ -14,6 +14,7 @@ from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.description import Network, described
 from transfusion_cli.trust import check_classes, imports_from, refusal, trusted
+from transfusion_cli.versions import newest
 from transfusion_cli.yaml_file import read_yaml
 
 UNUSED = ("optimizer", "lr_scheduler")
@@ -55,9 +56,13 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
 
 
 def config_beside(path: str | Path) -> Path | None:
-    """``config.yaml`` of the run that a checkpoint lies in, or beside the checkpoint itself."""
+    """The newest ``config.yaml`` of the run that a checkpoint lies in, or beside the checkpoint itself.
+
+    A run that went on for longer than it was first asked to has a newer one, which says for how long.
+    """
     folder = Path(path).resolve().parent
-    return next((file for file in (folder / "config.yaml", folder.parent / "config.yaml") if file.is_file()), None)
+    candidates = (newest(place / "config.yaml") for place in (folder, folder.parent))
+    return next((file for file in candidates if file.is_file()), None)
 
 
 def make_task(arguments: dict[str, Any], trust: Iterable[str] = (), kind: type | None = None) -> TransferTask:
