@@ -1,5 +1,6 @@
 """What stays of an epoch in a terminal or a log file: one line."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -67,14 +68,14 @@ class EpochLines(pl.Callback):
 
     def _metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *prefixes: str) -> list[str]:
         shown: dict[str, Any] = dict(getattr(pl_module, "shown", {}))
-        kept = trainer.checkpoint_callback
-        best = None
-        if isinstance(kept, ModelCheckpoint) and kept.monitor in getattr(pl_module, "validation_metrics", {}):
-            shown[kept.monitor] = pl_module.validation_metrics[kept.monitor]  # type: ignore[index,operator]
-            best = kept.best_model_score
-        texts = {name: f"{name} {number(value)}" for name, value in shown.items() if name.startswith(prefixes)}
-        if best is not None and kept.monitor in texts and float(best) == float(shown[kept.monitor]):
-            texts[kept.monitor] += " (best)"
+        keeper, known = trainer.checkpoint_callback, getattr(pl_module, "validation_metrics", {})
+        monitor = keeper.monitor if isinstance(keeper, ModelCheckpoint) else None
+        shown |= {name: value for name, value in known.items() if name == monitor}
+        names = [name for prefix in prefixes for name in shown if name.startswith(prefix)]
+        texts = {name: f"{name} {number(shown[name])}" for name in names}
+        if isinstance(keeper, ModelCheckpoint) and monitor in texts and keeper.best_model_score is not None:
+            best = math.isclose(keeper.best_model_score, shown[monitor], rel_tol=1e-6)  # one was logged as float32
+            texts[monitor] += " (best)" if best else ""
         return list(texts.values())
 
     # Where no bar moves.
