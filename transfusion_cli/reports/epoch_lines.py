@@ -1,6 +1,5 @@
 """What stays of an epoch in a terminal or a log file: one line."""
 
-import math
 import sys
 import time
 from typing import Any
@@ -29,10 +28,15 @@ class EpochLines(pl.Callback):
         self.bar = bar
         self._epoch = 0  # counted from 1; 0 where none is open
         self._validated = False  # since the last line
+        self._best: float | None = None
         self._begun = self._told = time.monotonic()
 
     # An epoch is over, and its loss known, when the next begins or training ends. A validation within it is over, and
     # the best checkpoint written, when the next batch begins.
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note how good a resumed run has been."""
+        self._best = _best(trainer)[1]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End the epoch before."""
@@ -68,14 +72,13 @@ class EpochLines(pl.Callback):
 
     def _metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *prefixes: str) -> list[str]:
         shown: dict[str, Any] = dict(getattr(pl_module, "shown", {}))
-        keeper, known = trainer.checkpoint_callback, getattr(pl_module, "validation_metrics", {})
-        monitor = keeper.monitor if isinstance(keeper, ModelCheckpoint) else None
-        shown |= {name: value for name, value in known.items() if name == monitor}
+        monitor, best = _best(trainer)
+        shown |= {name: x for name, x in getattr(pl_module, "validation_metrics", {}).items() if name == monitor}
         names = [name for prefix in prefixes for name in shown if name.startswith(prefix)]
         texts = {name: f"{name} {number(shown[name])}" for name in names}
-        if isinstance(keeper, ModelCheckpoint) and monitor in texts and keeper.best_model_score is not None:
-            best = math.isclose(keeper.best_model_score, shown[monitor], rel_tol=1e-6)  # one was logged as float32
-            texts[monitor] += " (best)" if best else ""
+        if monitor in texts and best != self._best:
+            texts[monitor] += " (best)"
+            self._best = best
         return list(texts.values())
 
     # Where no bar moves.
@@ -123,6 +126,14 @@ class EpochLines(pl.Callback):
         if trainer.is_global_zero:
             tqdm.write("  ".join([what, *metrics]), file=sys.stdout)  # above the bars, where there are any
             sys.stdout.flush()
+
+
+def _best(trainer: pl.Trainer) -> tuple[str | None, float | None]:
+    """What the best checkpoint is kept by, and its value; None where there is none."""
+    keeper = trainer.checkpoint_callback
+    if not isinstance(keeper, ModelCheckpoint):
+        return None, None
+    return keeper.monitor, None if keeper.best_model_score is None else float(keeper.best_model_score)
 
 
 def _place(batch: int, batches: int | float) -> str:
