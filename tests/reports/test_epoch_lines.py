@@ -11,7 +11,8 @@ from transfusion_cli.reports.epoch_lines import EpochLines, number
 from transfusion_cli.strategies.batch_norm_affine import BatchNormAffine
 from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 
-EPOCH = r"epoch {} of {}  train/loss \d\.\d{{4}}  val/loss \d\.\d{{4}}  val/auroc \d\.\d{{4}}( \(best\))?  val/kappa \S+  \d+ s"
+METRICS = r"train/loss \d\.\d{{4}}  val/loss \d\.\d{{4}}  val/auroc \d\.\d{{4}}( \(best\))?  val/kappa \S+"
+EPOCH = rf"epoch {{}} of {{}}  {METRICS}  \d+ s"
 
 
 def printed(folder, capsys, epochs, transfer=None, bar=False, ckpt_path=None, **options):

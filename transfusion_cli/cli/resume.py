@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_cli.cli.config_file import sections_of
+from transfusion_cli.cli.flags import value_of
 from transfusion_cli.errors import UserError
 
 FOR_TRAINING = ("early_stopping", "steps_to_target", "checkpoint")
@@ -75,13 +76,3 @@ def for_evaluation(config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(arguments, dict):
         kept["model"]["init_args"] = {key: value for key, value in arguments.items() if key not in UNUSED}
     return kept
-
-
-def value_of(flags: list[str], *names: str) -> str | None:
-    """The last value given to a flag, as ``--flag value`` or ``--flag=value``."""
-    found = None
-    for position, flag in enumerate(flags):
-        name, equals, value = flag.partition("=")
-        if name in names:
-            found = value if equals else next(iter(flags[position + 1 :]), None)
-    return found
