@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from transfusion_cli.cli.find_runs import ROOT, runs_behind
-from transfusion_cli.cli.flags import value_of
+from transfusion_cli.cli.flags import INPUT, value_of, without
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.cli.run_state import RunState
 from transfusion_cli.errors import UserError
@@ -28,6 +28,9 @@ def with_run(verb: str, flags: list[str]) -> list[str]:
         UserError: there is no such run, or it has no such checkpoint.
     """
     word, rest = _named(verb, flags)
+    given = value_of(rest, INPUT) if verb == "predict" else None
+    if given is not None and not Path(given).expanduser().exists():
+        raise UserError(f"There is nothing at {given}.\n{INPUT} takes an image or a folder of images.")
     if word is None:
         return flags
     if value_of(rest, "--ckpt_path") is not None:
@@ -42,14 +45,11 @@ def with_run(verb: str, flags: list[str]) -> list[str]:
 def _named(verb: str, flags: list[str]) -> tuple[str | None, list[str]]:
     if verb in EVALUATES and flags and not flags[0].startswith("-"):
         return flags[0], flags[1:]
-    for place, flag in enumerate(flags if verb == "fit" else []):
-        name, equals, value = flag.partition("=")
-        if name == RESUME:
-            after = place + (1 if equals else 2)
-            word = value if equals else next(iter(flags[place + 1 : after]), "")
-            if not word or word.startswith("-"):
-                raise UserError(f"{RESUME} takes a run.\nFor example: transfusion fit {RESUME} {ROOT}/NAME/version_0")
-            return word, flags[:place] + flags[after:]
+    if verb == "fit" and any(flag.partition("=")[0] == RESUME for flag in flags):
+        word = value_of(flags, RESUME)
+        if not word or word.startswith("-"):
+            raise UserError(f"{RESUME} takes a run.\nFor example: transfusion fit {RESUME} {ROOT}/NAME/version_0")
+        return word, without(flags, RESUME)
     return None, flags
 
 
@@ -59,10 +59,10 @@ def one_run(verb: str, word: str, root: Path) -> Path:
     Raises:
         UserError: there is none, or there are several names.
     """
-    path = Path(word).expanduser()
-    if path.name == "latest" and not path.exists():  # where there are no links
-        path = path.parent
-    runs = runs_behind(path) or runs_behind(root / word)
+    places = [Path(word).expanduser(), root / word]
+    if Path(word).name == "latest":
+        places += [place.parent for place in places]  # where there are no links
+    runs = next((runs for place in places if (runs := runs_behind(place))), [])
     names = sorted({str(run.parent) for run in runs})
     if not runs:
         raise UserError(
