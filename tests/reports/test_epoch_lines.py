@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.runs import make_task, make_trainer
+from support.runs import every_checkpoint, make_task, make_trainer
 from support.tiny import TinyDataModule
 
 from transfusion_cli.reports import epoch_lines
@@ -57,6 +57,13 @@ def test_an_open_end_and_a_resumed_run(tmp_path, capsys):
     last = trainer.checkpoint_callback.last_model_path
     lines, _ = printed(tmp_path, capsys, 2, ckpt_path=last)
     assert [line.partition("  ")[0] for line in lines] == ["epoch 2 of 2"]
+    steps = every_checkpoint(tmp_path / "kept")
+    printed(tmp_path, capsys, 1, callbacks=steps)
+    middle = str(tmp_path / "kept" / "step=01.ckpt")
+    lines, _ = printed(
+        tmp_path, capsys, 2, ckpt_path=middle, callbacks=[EpochLines(2, True), RunCheckpoint(dirpath=tmp_path)]
+    )
+    assert [line.partition("  ")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
     assert EpochLines(-1, True)._name == EpochLines(None, True)._name == "epoch 0"
 
 

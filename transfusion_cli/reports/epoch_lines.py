@@ -41,8 +41,7 @@ class EpochLines(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End the epoch before."""
         self._end_epoch(trainer, pl_module)
-        self._epoch, self._validated = trainer.current_epoch + 1, False
-        self._begun = time.monotonic()
+        self._begin_epoch(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End the last epoch."""
@@ -50,6 +49,8 @@ class EpochLines(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, index: int) -> None:
         """Tell of a validation within the epoch."""
+        if not self._epoch:  # resumed within it
+            self._begin_epoch(trainer)
         if self._validated:
             metrics = self._metrics(trainer, pl_module, "val/")
             self._print(trainer, f"{self._name}, {_place(index, trainer.num_training_batches)}", metrics)
@@ -58,6 +59,10 @@ class EpochLines(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note that there are new metrics."""
         self._validated = not trainer.sanity_checking
+
+    def _begin_epoch(self, trainer: pl.Trainer) -> None:
+        self._epoch, self._validated = trainer.current_epoch + 1, False
+        self._begun = time.monotonic()
 
     def _end_epoch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._epoch:

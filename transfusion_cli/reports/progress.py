@@ -21,6 +21,11 @@ class Progress(TQDMProgressBar):
         bar.leave = False
         return bar
 
+    def on_train_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Begin, also where a run is resumed within an epoch."""
+        super().on_train_start(trainer, *args)
+        self.on_train_epoch_start(trainer, *args)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
         """Begin again, under the number that the epoch's line will have."""
         super().on_train_epoch_start(trainer, *args)
