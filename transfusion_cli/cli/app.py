@@ -52,6 +52,16 @@ AUTHORITY = (
     "data, if no sample to be evaluated was trained on, or (data_unchecked) in any case."
 )
 
+EVALUATE = (
+    "A run may be named first, in place of --ckpt_path of its best checkpoint: its folder, the folder above (the "
+    "newest of that name), or its latest."
+)
+BY_RUN = {
+    "fit": "--resume RUN goes on with a run, in place of --ckpt_path of its last checkpoint.",
+    "predict": f"{EVALUATE} --input FILE or FOLDER predicts images without labels, read as the run read its own.",
+}
+"""What the keys of a verb do not tell."""
+
 LINKED = {
     "--data.seed": "--seed_everything",
     "--model.seed": "--seed_everything",
@@ -144,6 +154,7 @@ class TransfusionCLI(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.description = f"{(parser.description or '').rstrip(': ')}. {BY_RUN.get(subcommand, EVALUATE)}"
         parser.set_defaults(weights_only=True)  # a checkpoint is data; nothing in it may run
         if subcommand == "test":
             parser.set_defaults(verbose=False)  # our own table has intervals
