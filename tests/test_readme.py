@@ -33,6 +33,7 @@ def home(tmp_path_factory):
     build_chexpert(folder / "CheXpert-v1.0-small", patients=40, test_patients=10)
     build_image_folders(folder / "my_images", classes=("benign", "malignant"), patients=12, images=2)
     build_image_table(folder / "my_table")
+    build_image_folders(folder / "new_images", classes=("a_folder",), patients=2)
     build_medmnist(folder / ".medmnist", "pneumoniamnist")
     torch.save(timm.create_model("resnet18", num_classes=10).state_dict(), folder / "resnet18.pth")
     (code,) = re.findall(r"```python\n(from transfusion_cli.strategies.*?)```", README, re.DOTALL)
@@ -90,7 +91,9 @@ def test_command(command, capsys):
                 words[words.index("my_images")] = "my_table"
                 words[words.index("labels.csv")] = next(Path("my_table").glob("*.csv")).name
             name = next((word for word in words if word.startswith("configs/")), "chexpert_bn").split("/")[-1]
-            small = SMALL if "--ckpt_path" not in words else "--trainer.max_epochs 2 --data.num_workers 0"
+            small = (
+                SMALL if not {"--ckpt_path", "--resume"} & {*words} else "--trainer.max_epochs 2 --data.num_workers 0"
+            )
             cli = transfusion(f"{shlex.join(words)} {small}")
             named = words[words.index("--name") + 1] if "--name" in words else name.removesuffix(".yaml")
             assert cli.own.name == named
@@ -100,6 +103,12 @@ def test_command(command, capsys):
         case "test":
             cli = transfusion(f"{shlex.join(words)} --data.num_workers 0")
             assert (cli.folder.path / "results.json").is_file()
+        case "predict":
+            transfusion(f"{shlex.join(words)} --data.num_workers 0")
+            assert "Written to" in capsys.readouterr().out
+        case "runs":
+            transfusion(shlex.join(words))
+            assert "finished" in capsys.readouterr().out
         case "compare":
             transfusion(shlex.join(words))
             assert "up_to_block1" in capsys.readouterr().out

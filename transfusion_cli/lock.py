@@ -18,6 +18,26 @@ POLL = 0.1
 """Seconds between two attempts at a lock that another process holds."""
 
 
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock at a path; nothing is made or written.
+
+    Not for a process that may hold it itself: closing the file would let go.
+    """
+    try:
+        import fcntl
+
+        file = itself(str(path), os.O_RDONLY)
+    except (ImportError, OSError):
+        return False
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES)
+    finally:
+        os.close(file)
+    return False
+
+
 class FileLock:
     """A lock that one process holds until it lets go or ends, however it ends.
 

@@ -64,7 +64,7 @@ def test_one_row_for_runs_that_differ_in_the_seed_alone(home, capsys):
 
     title, _, first, second, *_ = capsys.readouterr().out.splitlines()
     assert cells(title) == ["run", "differs in", "runs", "steps to val/auroc ≥ 0.8", "best val/auroc", "test/auroc"]
-    assert cells(first)[:2] == ["full", "model.transfer=FullFineTuning"]
+    assert cells(first)[:2] == ["full (version_0, version_1, version_2)", "model.transfer=FullFineTuning"]
     assert cells(first)[3:] == ["200 (0 to 448), 3/3", "0.9200 ± 0.0200", "0.8400 ± 0.0529"]
     assert cells(second)[3] == "> 1,000, 0/3"
 

@@ -43,6 +43,9 @@ def test_bash_completes(tmp_path, monkeypatch):
     assert bash_offers("transfusion", "fit", "--model.transfer", "Batch") == ["BatchNormAffine"]
     assert bash_offers("transfusion", "fit", "--config", "my") == ["my.yaml"]
     assert bash_offers("transfusion", "fit", "--trainer.max") == ["--trainer.max_epochs"]
+    assert bash_offers("transfusion", "fit", "--res") == ["--resume"]
+    (tmp_path / "logs").mkdir()
+    assert bash_offers("transfusion", "test", "lo") == bash_offers("transfusion", "fit", "--resume", "l") == ["logs"]
     assert set(bash_offers("transfusion", "list", "")) == {"strategies", "datasets", "backbones", "configs"}
 
 
@@ -55,6 +58,7 @@ def test_every_offered_flag_exists(capsys):
         section, _, key = flag.removeprefix("--").partition(".")
         if section not in ("data", "model", "early_stopping"):  # those show their keys in a help of their own
             assert re.search(rf"{re.escape(flag)}\b", helped), flag
+    assert "--resume RUN" in helped
     classes = class_keys()
     for flag in FLAGS:
         section, _, key = flag.removeprefix("--").partition(".")

@@ -1,7 +1,7 @@
 """How configurations come together: files, what they extend, flags, checkpoints."""
 
 import pytest
-from support.commands import transfusion, write_configs
+from support.commands import mistake, transfusion, write_configs
 
 from transfusion_cli.cli import shipped
 from transfusion_cli.cli.app import TransfusionCLI
@@ -44,6 +44,31 @@ def test_extends_takes_several_and_later_wins(configs, parsed):
     assert model(config)["backbone"] == "cifar_resnet32"
     assert transfer(config)[0] == "BatchNormAffine"
     assert config["data"]["init_args"] | {"train": 12, "other": 8} == config["data"]["init_args"]
+
+
+@pytest.mark.parametrize("name", ["images_bn", "images_bn.yaml", "configs/images_bn.yaml", "shared/bn.yaml"])
+def test_extends_takes_a_shipped_config(name, configs, parsed):
+    (configs / "my.yaml").write_text(f"extends: {name}\ndata: ImageTableDataModule\nmodel: {{dropout: 0.3}}\n")
+    config = parsed("fit --config my.yaml")
+    assert transfer(config)[0] == "BatchNormAffine" and model(config)["dropout"] == 0.3
+    (configs / "images_bn.yaml").write_text("extends: base.yaml\nmodel: {transfer: HeadOnly}\n")
+    beside = name == "images_bn.yaml"
+    assert transfer(parsed("fit --config my.yaml"))[0] == ("HeadOnly" if beside else "BatchNormAffine")
+
+
+def test_a_base_that_is_nowhere(configs, capsys):
+    (configs / "my.yaml").write_text("extends: images_bm\n")
+    assert "Did you mean images_bn?" in mistake("fit --config my.yaml", capsys)
+    (configs / "my.yaml").write_text("extends: ../../images_bn.yaml\n")
+    assert "which does not exist" in mistake("fit --config my.yaml", capsys)
+
+
+@pytest.mark.parametrize("flag", [False, True])
+def test_checkpoints_lie_in_the_run_folder(flag, configs, capsys):
+    (configs / "my.yaml").write_text("extends: base.yaml\n" + ("" if flag else "checkpoint: {dirpath: mine}\n"))
+    message = mistake(f"fit --config my.yaml {'--checkpoint.dirpath mine' if flag else ''}", capsys)
+    assert ("on the command line" if flag else "in my.yaml, line 2") in message and "--root FOLDER" in message
+    assert not (configs / "lightning_logs").exists()
 
 
 def test_a_section_may_lie_in_a_file_beside_the_one_that_names_it(configs, parsed):

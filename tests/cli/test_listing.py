@@ -10,6 +10,7 @@ from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.files import ImageFilesDataModule, OpenFilesDataModule
 from transfusion_cli.data.fundus import FundusDataModule
 from transfusion_cli.data.skin_images import SkinImagesDataModule
+from transfusion_cli.datasets.given_images import GivenImages
 
 
 def listed(capsys, *args):
@@ -32,6 +33,7 @@ CONTRACTS = (
     OpenFilesDataModule,
     FundusDataModule,
     SkinImagesDataModule,
+    GivenImages,  # of predict --input
 )
 
 

@@ -51,7 +51,7 @@ def whole(tmp_path_factory):
     home = tmp_path_factory.mktemp("processes")
     (home / "small.yaml").write_text(CONFIG)
     output = Process(home, "fit", "--config", "small.yaml", "--name", "whole").end()
-    assert "transfusion fit --ckpt_path" in output and "Traceback" not in output
+    assert "transfusion fit --resume" in output and "Traceback" not in output
     return home, home / "lightning_logs/whole/version_0"
 
 

@@ -76,3 +76,22 @@ def test_free_never_names_a_file_that_exists(tmp_path):
         path.touch()
         names.append(path.name)
     assert names == ["results.json", "results_1.json", "results_2.json"]
+
+
+def test_latest_holds_what_the_run_holds(tmp_path):
+    first, second = (RunFolder.create("demo", tmp_path) for _ in range(2))
+    latest = tmp_path / "demo" / "latest"
+    for folder in (first, second):
+        folder.config.touch()
+        folder.split.touch()
+        folder.publish()
+    for name in ("predictions_test.csv", "results.json", "events.out.tfevents.1", ".lock"):
+        (first.path / name).touch()
+    first.refresh()  # a test of an older run
+    assert {entry.name for entry in latest.iterdir() if entry.exists()} == {"config.yaml", "split.csv"}
+    (second.path / "predictions.csv").touch()
+    second.refresh()
+    assert {entry.name for entry in latest.iterdir()} == {"config.yaml", "split.csv", "predictions.csv"}
+    assert all(entry.resolve().parent == second.path.resolve() for entry in latest.iterdir())
+    first.publish()
+    assert "results.json" in os.listdir(latest) and "predictions.csv" not in os.listdir(latest)

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
 import termios
@@ -31,6 +32,7 @@ class Process:
         inside: int | None = None
         if terminal:
             self._end, inside = pty.openpty()
+            fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, str(COMMAND), *args],
             cwd=folder,

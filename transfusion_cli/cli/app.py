@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -51,6 +51,16 @@ AUTHORITY = (
     "Whose split counts where --ckpt_path names a run: that of the run (new samples are left out), or that of the "
     "data, if no sample to be evaluated was trained on, or (data_unchecked) in any case."
 )
+
+EVALUATE = (
+    "A run may be named first, in place of --ckpt_path of its best checkpoint: its folder, the folder above (the "
+    "newest of that name), or its latest."
+)
+BY_RUN = {
+    "fit": "--resume RUN goes on with a run, in place of --ckpt_path of its last checkpoint.",
+    "predict": f"{EVALUATE} --input FILE or FOLDER predicts images without labels, read as the run read its own.",
+}
+"""What the keys of a verb do not tell."""
 
 LINKED = {
     "--data.seed": "--seed_everything",
@@ -144,6 +154,7 @@ class TransfusionCLI(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.description = f"{(parser.description or '').rstrip(': ')}. {BY_RUN.get(subcommand, EVALUATE)}"
         parser.set_defaults(weights_only=True)  # a checkpoint is data; nothing in it may run
         if subcommand == "test":
             parser.set_defaults(verbose=False)  # our own table has intervals
@@ -163,6 +174,12 @@ class TransfusionCLI(LightningCLI):
         self.config = parser.parse_args(args)
         check_classes(self.config)
         own = self.own
+        if self.config.subcommand == "fit" and own.get("checkpoint.dirpath") is not None:
+            raise UserError(
+                f"checkpoint.dirpath cannot be set{self.sources.locate('dirpath')}.\n"
+                "Checkpoints lie in the run's folder, where their config and split are found.\n"
+                "To have whole runs elsewhere: --root FOLDER"
+            )
         if own.name is None:
             named = [path.stem for path in self.sources.configs]
             own.name = named[-1] if named else "default"
@@ -201,6 +218,8 @@ class TransfusionCLI(LightningCLI):
             raise UserError(f"fit --ckpt_path goes on with the split of the run.\nLeave out --split {self.own.split}.")
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
+        if self.records:
+            callbacks += recording.progress(config)
         if self.records and not config["fast_dev_run"]:
             own = self.own
             # Going on from any other checkpoint than the last would write over what the run did after it.
@@ -234,6 +253,9 @@ class TransfusionCLI(LightningCLI):
             if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.trainer.interrupted):
                 self._stopped()
             raise
+        finally:
+            if self.folder is not None and self.trainer.is_global_zero:
+                self.folder.refresh()
 
     def _stopped(self) -> None:
         """Say how to go on after a signal, and exit as programs do that got one."""
@@ -260,13 +282,18 @@ class TransfusionCLI(LightningCLI):
         """Keep what the best epoch changed, test it where the config asks for that, and say where everything lies."""
         if self.folder is None or not self.trainer.best_checkpoint:
             return
-        recording.keep_delta(self.trainer, self.model, self.folder)
+        best = recording.keep_delta(self.trainer, self.model, self.folder)
         table = ""
         if self.own.test_after_fit:
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", verbose=False)
             table = recording.table(self.trainer)
         if self.trainer.is_global_zero:
-            print(f"\n{summary(self.folder, self.model.audit(), table, self.trust)}")
+            print(f"\n{summary(self.folder, best, self.model.audit(), table, self.trust)}")
+
+    def after_predict(self) -> None:
+        """Say where the predictions are."""
+        if self.trainer.is_global_zero and (written := recording.written(self.trainer)):
+            print(f"\nWritten to {written[-1]}")
 
     def after_test(self) -> None:
         """Show the results with their intervals."""
@@ -299,6 +326,4 @@ def wanted(callback: Callback | None, config: dict[str, Any]) -> bool:
         return config["enable_checkpointing"] is not False
     if isinstance(callback, LearningRateMonitor):
         return config["logger"] is not False
-    if isinstance(callback, ProgressBar):
-        return config["enable_progress_bar"] is not False
     return callback is not None

@@ -2,20 +2,20 @@
 
 import argparse
 import csv
-import glob
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple, NoReturn
 
+from transfusion_cli.cli.find_runs import ROOT, find_runs
 from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.run_record import RunRecord
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.time_to_event import horizon, restricted_mean
 
 SHOWN = 3
-"""Differences between groups that the table shows; the CSV file has them all."""
+"""Differences between groups, and versions of one, that the table shows; the CSV file has them all."""
 
 
 class Measure(NamedTuple):
@@ -43,6 +43,14 @@ class Group(NamedTuple):
     runs: list[RunRecord]
     measures: dict[str, Measure]
 
+    @property
+    def label(self) -> str:
+        """Names and versions: ``full (version_0, version_3)``."""
+        versions: dict[str, list[str]] = {}
+        for one in self.runs:
+            versions.setdefault(one.name, []).append(one.folder.name)
+        return ", ".join(f"{name} ({', '.join(_few(folders))})" for name, folders in versions.items())
+
 
 class Flags(argparse.ArgumentParser):
     """The flags of ``compare``."""
@@ -56,9 +64,7 @@ class Flags(argparse.ArgumentParser):
         )
         add = self.add_argument
         add("runs", nargs="+", metavar="RUN", help="run folder, folder of runs, pattern, or name of runs under --root")
-        add(
-            "--root", type=Path, default=Path("lightning_logs"), metavar="DIR", help="where runs are looked for by name"
-        )
+        add("--root", type=Path, default=ROOT, metavar="DIR", help="where runs are looked for by name")
         add("--metric", metavar="NAME", help="metric, such as auroc; by default the one that checkpoints are kept by")
         add("--out", type=Path, metavar="FILE.csv", help="also write the numbers there, a row for each")
 
@@ -75,32 +81,6 @@ def run(verb: str, args: list[str]) -> list[Group]:
     if own.out is not None:
         print(f"\nWritten to {write(groups, own.out)}")
     return groups
-
-
-def find_runs(words: Sequence[str], root: Path) -> list[Path]:
-    """Run folders behind what was typed: each a run, a folder of runs or of names of runs, a pattern, or a name.
-
-    Raises:
-        UserError: for a word behind which there is no run.
-    """
-    found: dict[Path, Path] = {}
-    for word in words:
-        runs = _behind(Path(word).expanduser()) or _behind(root / word)
-        if not runs:
-            raise UserError(
-                f"There is no run behind {word!r}.\n"
-                f"Give run folders, such as {root}/NAME/version_0, or names of runs under --root {root}."
-            )
-        found |= {run.resolve(): run for run in runs}  # a run may be reached in several ways
-    return list(found.values())
-
-
-def _behind(pattern: Path) -> list[Path]:
-    places = [pattern] if pattern.exists() else [Path(path) for path in glob.glob(str(pattern))]
-    folders = [folder for place in places for folder in (place, *place.glob("*"), *place.glob("*/*"))]
-    # What latest/ holds are links to another run.
-    runs = [f for f in folders if (f / "config.yaml").is_file() and not (f / "config.yaml").is_symlink()]
-    return sorted(runs, key=lambda run: (str(run.parent), len(run.name), run.name))  # version_2 before version_10
 
 
 def compare(runs: Sequence[RunRecord], metric: str | None = None) -> list[Group]:
@@ -172,7 +152,7 @@ def table(groups: Sequence[Group]) -> str:
     rows.append(["-" * len(title) for title in rows[0]])
     for group in groups:
         cells = [_cell(group.measures[name]) if name in group.measures else "" for name in columns]
-        rows.append([group.name, _brief(group.differs), str(len(group.runs)), *cells])
+        rows.append([group.label, _brief(group.differs), str(len(group.runs)), *cells])
     rows = [list(row) for row in zip(*(c for c in zip(*rows, strict=True) if any(c[2:])), strict=True)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     rows[1] = ["-" * width for width in widths]
@@ -201,9 +181,11 @@ def _cell(measure: Measure) -> str:
 
 
 def _brief(differs: dict[str, Any]) -> str:
-    texts = [f"{key}={_short(value)}" for key, value in differs.items() if value is not None]
-    more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
-    return ", ".join([*texts[:SHOWN], *more])
+    return ", ".join(_few([f"{key}={_short(value)}" for key, value in differs.items() if value is not None]))
+
+
+def _few(texts: list[str]) -> list[str]:
+    return [*texts[:SHOWN], *([f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else [])]
 
 
 def _short(value: Any) -> str:

@@ -41,9 +41,9 @@ _transfusion() {
             $(compgen -d -S / -- "$current")); compopt -o nospace 2>/dev/null ;;
         --trainer.accelerator) COMPREPLY=($(compgen -W "auto cpu gpu mps" -- "$current")) ;;
         --trainer.precision) COMPREPLY=($(compgen -W "32-true bf16-mixed 16-mixed" -- "$current")) ;;
-        --ckpt_path|--model.pretrained) COMPREPLY=($(compgen -f -- "$current")) ;;
-        --data.root|--root) COMPREPLY=($(compgen -d -- "$current")) ;;
-        *) COMPREPLY=($(compgen -W "@FLAGS@" -- "$current")) ;;
+        --ckpt_path|--model.pretrained|--input) COMPREPLY=($(compgen -f -- "$current")) ;;
+        --data.root|--root|--resume) COMPREPLY=($(compgen -d -- "$current")) ;;
+        *) COMPREPLY=($(compgen -W "@FLAGS@" -- "$current") $(compgen -d -- "$current")) ;;
     esac
 }
 complete -F _transfusion transfusion
@@ -67,9 +67,9 @@ _transfusion() {
         --config|-c) compadd -- @CONFIGS@; _files -g '*.y(a|)ml' ;;
         --trainer.accelerator) compadd -- auto cpu gpu mps ;;
         --trainer.precision) compadd -- 32-true bf16-mixed 16-mixed ;;
-        --ckpt_path|--model.pretrained) _files ;;
-        --data.root|--root) _files -/ ;;
-        *) compadd -- @FLAGS@ ;;
+        --ckpt_path|--model.pretrained|--input) _files ;;
+        --data.root|--root|--resume) _files -/ ;;
+        *) compadd -- @FLAGS@; _files -/ ;;
     esac
 }
 compdef _transfusion transfusion
@@ -92,8 +92,9 @@ complete -c transfusion -n '__transfusion_flag --data' -a '@DATASETS@'
 complete -c transfusion -n '__transfusion_flag --config -c' -a '@CONFIGS@ (__fish_complete_suffix .yaml)'
 complete -c transfusion -n '__transfusion_flag --trainer.accelerator' -a 'auto cpu gpu mps'
 complete -c transfusion -n '__transfusion_flag --trainer.precision' -a '32-true bf16-mixed 16-mixed'
-complete -c transfusion -n '__transfusion_flag --ckpt_path --model.pretrained' -F
-complete -c transfusion -n '__transfusion_flag --data.root --root' -a '(__fish_complete_directories)'
+complete -c transfusion -n '__transfusion_flag --ckpt_path --model.pretrained --input' -F
+complete -c transfusion -n '__transfusion_flag --data.root --root --resume' -a '(__fish_complete_directories)'
+complete -c transfusion -n '__transfusion_flag runs validate test predict' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'
 """,
 }
@@ -120,7 +121,7 @@ def script(shell: str) -> str:
         "STRATEGIES": [name for name, _ in strategies()],
         "DATASETS": [name for name, _ in datasets()],
         "CONFIGS": shipped_configs(),
-        "FLAGS": FLAGS,
+        "FLAGS": [*FLAGS, "--resume", "--input"],
     }
     text = SHELLS[shell]
     for name, values in words.items():

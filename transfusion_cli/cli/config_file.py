@@ -7,7 +7,7 @@ from typing import Any
 from jsonargparse import ActionConfigFile
 
 from transfusion_cli.cli.parser import Parser
-from transfusion_cli.cli.shipped import find_config
+from transfusion_cli.cli.shipped import find_config, shipped_config, shipped_configs
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.yaml_file import read_yaml
@@ -20,7 +20,7 @@ class ConfigFile(ActionConfigFile):
 
     A file may say ``extends: base.yaml`` or ``extends: [a.yaml, b.yaml]`` (relative to itself): those are read just
     before it, as if given by earlier ``--config`` flags, so that it holds only what differs. And a name that is no
-    file may be that of a config shipped with the package.
+    file may be that of a config shipped with the package, here and there.
     """
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
@@ -49,9 +49,14 @@ def chain(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         raise UserError(f"{path} extends itself.")
     bases = sections_of(path).get(EXTENDS, [])
     for name in [bases] if isinstance(bases, str) else bases:
-        base = path.parent / str(name)
-        if not base.is_file():
-            raise UserError(f"{path} extends {name}, which does not exist.\nIt is looked for beside {path.name}.")
+        beside = path.parent / str(name)
+        base = beside if beside.is_file() else shipped_config(str(name))
+        if base is None:
+            advice = did_you_mean(str(name), shipped_configs(), otherwise="Shipped ones: transfusion list configs")
+            raise UserError(
+                f"{path} extends {name}, which does not exist.\n"
+                f"It is looked for beside {path.name}, then among the shipped configs.\n{advice}"
+            )
         yield from chain(base, (*above, path.resolve()))
     yield path
 

@@ -11,7 +11,7 @@ from transfusion_cli.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-CONTRACTS = ("base", "composed", "files", "fundus", "skin_images")
+CONTRACTS = ("base", "composed", "files", "fundus", "given_images", "skin_images")
 """Files whose classes are built upon, not named in a config."""
 
 

@@ -18,6 +18,7 @@ VERBS = {
     "data": "transfusion_cli.cli.data",
     "analyze": "transfusion_cli.cli.analyze",
     "compare": "transfusion_cli.cli.compare",
+    "runs": "transfusion_cli.cli.runs",
     "list": "transfusion_cli.cli.listing",
     "completion": "transfusion_cli.cli.completion",
 }
@@ -32,14 +33,15 @@ usage: transfusion VERB [options]
 Transfer learning for medical images: one YAML file, one command.
 
 verbs
-  fit         train, by a strategy, from pretrained weights; resume with --ckpt_path
-  validate    metrics of a checkpoint on the validation set
-  test        metrics of a checkpoint on the test set, with 95 % intervals
-  predict     probabilities of a checkpoint, as a CSV file
+  fit         train, by a strategy, from pretrained weights; go on with a run by --resume RUN
+  validate    RUN: metrics of its best epoch on the validation set
+  test        RUN: metrics of its best epoch on the test set, with 95 % intervals
+  predict     RUN [--input FOLDER]: probabilities as a CSV file, of the test set or of any images
   check       parse, build, run one batch, say what trains and how the data split; writes nothing
   data        check | prepare | show: faults of the data, images decoded once for all runs, images with labels
   analyze     networks layer by layer: CCA and CKA beside chance, weights, filters, loss barrier, robustness, kNN
   compare     runs side by side, over their seeds: steps to target, best validation, test
+  runs        what runs there are: state, epochs, best metric, where
   list        strategies | datasets | backbones [FILTER] | configs
   completion  bash | zsh | fish: a completion script for the shell
 
@@ -51,16 +53,17 @@ keys met most (any key of the config is a flag, and flags win)
   --model.pretrained WHAT   true, false or a file of weights
   --model.transfer NAME     the strategy; see transfusion list strategies
   --trainer.max_epochs N    how long
-  --ckpt_path FILE          a checkpoint to go on from or to evaluate; without --config, its run's config is used
+  --ckpt_path FILE          any checkpoint to go on from or to evaluate; without --config, its run's config is used
   --trust MODULE            a module of your own that a checkpoint or its run may name
   --print_config            print the whole config and stop
 
 examples
   transfusion fit --config configs/demo.yaml
   transfusion fit --config configs/chexpert_bn.yaml --data.root ~/CheXpert-v1.0-small
-  transfusion test --ckpt_path lightning_logs/chexpert_bn/version_0/checkpoints/best.ckpt
+  transfusion test lightning_logs/chexpert_bn/version_0
   transfusion check --config configs/images_bn.yaml --data.root my_images
 
+RUN is a run folder, the folder above (its newest run), or its latest: lightning_logs/chexpert_bn/latest
 more: transfusion fit --help (every key), transfusion fit --model.transfer.help BatchNormAffine (one class), --version
 """
 
@@ -85,6 +88,9 @@ def main(args: list[str] | None = None) -> Any:
             case "-V" | "--version" | "version":
                 print(f"transfusion {__version__}")
             case _ if verb in READS_CONFIGS:
+                from transfusion_cli.cli.named_run import with_run
+
+                rest = with_run(verb, rest)
                 from transfusion_cli.cli.trusting import trusting
 
                 with trusting(rest) as rest:

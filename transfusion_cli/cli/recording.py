@@ -1,12 +1,15 @@
 """What watches a run and writes it down."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from transfusion_cli.reports.csv_log import MetricsCSV
+from transfusion_cli.reports.epoch_lines import EpochLines, number
 from transfusion_cli.reports.progress import Progress
 from transfusion_cli.reports.results_writer import ResultsWriter
 from transfusion_cli.reports.run_files import RunFiles
@@ -39,10 +42,19 @@ def recorders(folder: RunFolder, config: str, seed: int) -> list[Callback]:
     return [
         RunFiles(folder, config, seed),
         TensorBoardReport(),
-        Progress(),
         LearningRateMonitor(),
         ResultsWriter(folder),
     ]
+
+
+def progress(config: dict[str, Any]) -> list[Callback]:
+    """What shows how far a run is: a line an epoch, under a bar in a terminal. The trainer adds no bar of its own.
+
+    Args:
+        config: the trainer's; ``enable_progress_bar`` becomes whether a bar is shown.
+    """
+    bar = config["enable_progress_bar"] = config["enable_progress_bar"] is not False and sys.stdout.isatty()
+    return [EpochLines(config["max_epochs"], bar), *([Progress()] if bar else [])]
 
 
 def settle(callbacks: list[Callback], folder: Path) -> None:
@@ -59,16 +71,29 @@ def settle(callbacks: list[Callback], folder: Path) -> None:
             callback.dirpath = str(folder.resolve())  # resuming from another folder must find it the same
 
 
-def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> None:
-    """Leave the task with the weights of the best checkpoint, and write what they changed of the base weights."""
+def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> str:
+    """Leave the task with the weights of the best checkpoint, and write what they changed of the base weights.
+
+    Returns:
+        Which epoch that was, how good, and in which file.
+    """
     checkpoint = read_checkpoint(trainer.best_checkpoint)
     task.load_state_dict(checkpoint["state_dict"])
     task.on_load_checkpoint(checkpoint)
     if trainer.is_global_zero:
         save_delta(task, folder.checkpoints / "delta.safetensors")
     trainer.strategy.barrier("delta checkpoint")
+    keeper = trainer.keeper
+    assert keeper is not None
+    best = f"{checkpoint['epoch'] + 1} of {trainer.epochs_done}: {keeper.monitor} {number(keeper.best_model_score)}"
+    return f"{best}, {folder.checkpoints / Path(keeper.best_model_path).name}"
 
 
 def table(trainer: Trainer) -> str:
     """The results of the last test as text; empty where none was made here."""
     return next((callback.table for callback in trainer.callbacks if isinstance(callback, ResultsWriter)), "")
+
+
+def written(trainer: Trainer) -> list[Path]:
+    """The files of the evaluations made here."""
+    return next((callback.written for callback in trainer.callbacks if isinstance(callback, ResultsWriter)), [])

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_cli.cli.config_file import sections_of
+from transfusion_cli.cli.flags import INPUT, value_of, without
 from transfusion_cli.errors import UserError
 
 FOR_TRAINING = ("early_stopping", "steps_to_target", "checkpoint")
 """Sections that say nothing to an evaluation."""
+
+HOW_READ = ("batch_size", "num_workers", "image_size", "resize", "shuffle_blocks")
+"""Arguments of any data that other images are read by."""
 
 FOR_TRAINER = ("callbacks", "logger", "plugins", "profiler")
 """Classes of the trainer section, likewise."""
@@ -30,6 +34,7 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
     if ckpt_path in (None, "null"):
         return flags
     path = Path(ckpt_path).expanduser()
+    given = value_of(flags, INPUT) if verb == "predict" else None
     if not path.is_file():
         raise UserError(
             f"No checkpoint at {ckpt_path}.\n"
@@ -37,6 +42,8 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
         )
     trains = verb == "fit"
     config = config_beside(path)
+    if given is not None:
+        return for_images(config, saved_arguments(path), given, flags)
     if config is not None and value_of(flags, "--config", "-c") is None:
         return ["--config", str(config) if trains else inline(for_evaluation(sections_of(config)), config), *flags]
     if path.suffix == ".safetensors":  # a delta says nothing of its own
@@ -49,6 +56,34 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
         "init_args": {key: value for key, value in arguments.items() if key not in left_out},
     }
     return ["--config", inline({"model": model}, path), *flags]
+
+
+def for_images(config: Path | None, task: dict[str, Any], given: str, flags: list[str]) -> list[str]:
+    """Flags that evaluate images without labels, read as a run read its own.
+
+    Args:
+        config: of the run.
+        task: arguments of its task.
+        given: a file or folder of images.
+        flags: of the command.
+
+    Raises:
+        UserError: nothing says how the images are to be read.
+    """
+    content = for_evaluation(sections_of(config)) if config is not None else {}
+    data = content.get("data")
+    if config is None or not isinstance(data, dict) or value_of(flags, "--config", "-c") is not None:
+        raise UserError(
+            f"{INPUT} reads images as a run read its own: give a checkpoint in its run folder, and no --config.\n"
+            f"For example: transfusion predict lightning_logs/NAME/version_0 {INPUT} FOLDER"
+        )
+    same = {key: value for key, value in (data.get("init_args") or {}).items() if key in HOW_READ}
+    facts = {"input": given, "like": data, "target": task["target"], "class_names": task["class_names"]}
+    content["data"] = {
+        "class_path": "transfusion_cli.datasets.given_images.GivenImages",
+        "init_args": {**same, **facts},
+    }
+    return ["--config", inline(content, config), *without(flags, INPUT)]
 
 
 def inline(config: dict[str, Any], source: Path) -> str:
@@ -75,13 +110,3 @@ def for_evaluation(config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(arguments, dict):
         kept["model"]["init_args"] = {key: value for key, value in arguments.items() if key not in UNUSED}
     return kept
-
-
-def value_of(flags: list[str], *names: str) -> str | None:
-    """The last value given to a flag, as ``--flag value`` or ``--flag=value``."""
-    found = None
-    for position, flag in enumerate(flags):
-        name, equals, value = flag.partition("=")
-        if name in names:
-            found = value if equals else next(iter(flags[position + 1 :]), None)
-    return found

@@ -1,6 +1,6 @@
 """The configs that come with the package."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from transfusion_cli.errors import UserError
 
@@ -16,6 +16,19 @@ def shipped_configs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(configs_folder().glob("*.yaml"))}
 
 
+def shipped_config(name: str) -> Path | None:
+    """The shipped file that is meant by ``demo``, ``demo.yaml`` or ``configs/demo.yaml``; shared pieces too.
+
+    Args:
+        name: with forward slashes, from whatever folder.
+    """
+    inside = PurePosixPath(name.removeprefix("configs/"))
+    if not inside.name or inside.suffix not in ("", ".yaml") or inside.is_absolute() or ".." in inside.parts:
+        return None
+    path = configs_folder() / inside.with_suffix(".yaml")
+    return path if path.is_file() else None
+
+
 def find_config(name: str) -> Path:
     """The path of a config given as a file or, where there is no such file, by the name of a shipped one.
 
@@ -25,11 +38,9 @@ def find_config(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
         return path
-    shipped = shipped_configs()
-    # `configs/demo.yaml` from any folder, `demo.yaml` and `demo` all mean the shipped one.
-    if str(path.parent) in (".", "configs") and path.suffix in ("", ".yaml") and path.stem in shipped:
-        return shipped[path.stem]
+    if shipped := shipped_config(name):
+        return shipped
     from transfusion_cli.suggest import did_you_mean
 
-    advice = did_you_mean(path.stem, shipped, otherwise="See what is shipped: transfusion list configs")
+    advice = did_you_mean(path.stem, shipped_configs(), otherwise="See what is shipped: transfusion list configs")
     raise UserError(f"No such config: {name}\n{advice}")

@@ -13,6 +13,7 @@ from transfusion_cli.data import augmentation as augmentations
 from transfusion_cli.data.cache import open_cache
 from transfusion_cli.data.dataset import ImageDataset, Reader
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
+from transfusion_cli.data.readers import FileReader
 from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.data.sampler import (
@@ -22,7 +23,7 @@ from transfusion_cli.data.sampler import (
     check_world,
     equal_batches,
 )
-from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.data.samples import SPLITS, SampleTable, Split
 from transfusion_cli.data.shuffle import BlockShuffle
 from transfusion_cli.data.splits import (
     check_disjoint,
@@ -130,6 +131,8 @@ class MedicalDataModule(LightningDataModule):
 
     # What a subclass says.
 
+    dataset_class = ImageDataset
+
     @property
     def target(self) -> Target:
         """Kind of target."""
@@ -171,6 +174,10 @@ class MedicalDataModule(LightningDataModule):
     def make_reader(self, split: Split) -> Reader:
         """What reads the image of a row of ``samples``, for the rows of one split."""
         raise NotImplementedError
+
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+        """What reads image files, wherever they lie, as those of this source are read: ``size`` is what they become."""
+        return FileReader(folder, paths, self.in_chans, at_least=size)
 
     # What the others use.
 
@@ -254,9 +261,10 @@ class MedicalDataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Verify the files, in one process per machine."""
-        if self.verify:
-            for split in ("train", "val", "test"):
-                self._verify(split)
+        for split in SPLITS if self.verify else ():
+            reader = self.make_reader(split)
+            if hasattr(reader, "verify"):
+                reader.verify(self.samples.rows(split))
 
     def setup(self, stage: str | None = None) -> None:
         """Read the table and check it."""
@@ -326,10 +334,9 @@ class MedicalDataModule(LightningDataModule):
     def _loader(self, split: Split, augment: augmentations.Augmentation | None = None, **batches: Any) -> MedicalLoader:
         samples = self.samples
         resize = Resize(self.size, self.resize)
-        blocks = self.shuffle_blocks
-        shuffle = None if blocks is None else BlockShuffle(self.size, blocks, self.seed)
+        shuffle = None if self.shuffle_blocks is None else BlockShuffle(self.size, self.shuffle_blocks, self.seed)
         return MedicalLoader(
-            ImageDataset(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
+            self.dataset_class(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
             num_workers=self.num_workers,
             collate_fn=collate,
             worker_init_fn=quiet_worker,
@@ -381,11 +388,6 @@ class MedicalDataModule(LightningDataModule):
             f"{message}\namong the {len(rows)} training samples\n"
             "Use more training samples, or leave out classes and labels that do not occur."
         )
-
-    def _verify(self, split: Split) -> None:
-        reader = self.make_reader(split)
-        if hasattr(reader, "verify"):
-            reader.verify(self.samples.rows(split))
 
 
 def _check_range(name: str, value: int, least: int) -> None:

@@ -9,7 +9,6 @@ from transfusion_cli.data.about import about
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.open_archives import OPEN_ARCHIVES
-from transfusion_cli.data.readers import FileReader
 from transfusion_cli.data.samples import Split
 from transfusion_cli.errors import UserError
 
@@ -63,7 +62,7 @@ class ImageFilesDataModule(MedicalDataModule):
     def make_reader(self, split: Split) -> Reader:
         """Read files below the folder."""
         assert self.samples.paths is not None
-        return FileReader(self.folder, self.samples.paths, self.in_chans, at_least=self.size)
+        return self.file_reader(self.folder, self.samples.paths, self.size)
 
 
 class OpenFilesDataModule(ImageFilesDataModule):

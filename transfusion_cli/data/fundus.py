@@ -7,7 +7,6 @@ import numpy as np
 from transfusion_cli.data.files import ImageFilesDataModule
 from transfusion_cli.data.fundus_image import FundusProcess
 from transfusion_cli.data.readers import FileReader
-from transfusion_cli.data.samples import Split
 from transfusion_cli.data.tables import refuse, require_columns
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
@@ -64,16 +63,13 @@ class FundusDataModule(ImageFilesDataModule):
         """The grades, the lowest first."""
         return list(self.grades) if self.task == "grade" else ["not referable", "referable"]
 
-    def make_reader(self, split: Split) -> FileReader:
-        """Read files below the folder and prepare them; decoded large enough for a disc of half the image's side."""
-        assert self.samples.paths is not None
-        height, width = self.size
+    def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+        """Read files and prepare them; decoded large enough for a disc of half the image's side."""
         if not self.circle_crop and self.local_average is None:
-            return FileReader(self.folder, self.samples.paths, self.in_chans, at_least=self.size)
-        process = FundusProcess(self.circle_crop, self.local_average, 2 * max(height, width))
-        return FileReader(
-            self.folder, self.samples.paths, self.in_chans, at_least=(2 * height, 2 * width), process=process
-        )
+            return super().file_reader(folder, paths, size)
+        twice = 2 * size[0], 2 * size[1]
+        process = FundusProcess(self.circle_crop, self.local_average, max(twice))
+        return FileReader(folder, paths, self.in_chans, at_least=twice, process=process)
 
     def encode(self, grades: np.ndarray) -> np.ndarray:
         """Targets of grades (N,), -1 where unknown: int64 (N,), or float32 (N, 1) for referable DR."""

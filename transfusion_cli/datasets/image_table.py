@@ -163,7 +163,11 @@ class ImageTableDataModule(MedicalDataModule):
     def make_reader(self, split: Split) -> FileReader:
         """Read files below ``root`` or beside the table."""
         assert self.samples.paths is not None
-        return FileReader(self.folder, self.samples.paths, self.channels, self.window, at_least=self.size)
+        return self.file_reader(self.folder, self.samples.paths, self.size)
+
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+        """Read files through the window."""
+        return FileReader(folder, paths, self.channels, self.window, at_least=size)
 
     def _files(self, index: ImageIndex) -> np.ndarray:
         """File of each image relative to ``folder``, also where a table does not name it exactly (N,)."""

@@ -3,12 +3,12 @@
 import logging
 import re
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from transfusion_cli.data.borders import TrimBorders
-from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.files import ImageFilesDataModule
 from transfusion_cli.data.protocols import check_literal, deal_images, thin_out
 from transfusion_cli.data.readers import FileReader
@@ -133,13 +133,12 @@ class KermanyOCTDataModule(ImageFilesDataModule):
                 thin_out(table, part, size, self.split_seed)
         return table
 
-    def make_reader(self, split: Split) -> Reader:
-        """Read files below the folder, without their margins if so configured."""
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+        """Read files, without their margins if so configured."""
         if not self.trim_borders:
-            return super().make_reader(split)
-        assert self.samples.paths is not None
+            return super().file_reader(folder, paths, size)
         # Decoded whole: how much is left of an image is not known before.
-        return FileReader(self.folder, self.samples.paths, self.in_chans, process=TrimBorders())
+        return FileReader(folder, paths, self.in_chans, process=TrimBorders())
 
     def _files(self, part: str) -> list[str]:
         found = []

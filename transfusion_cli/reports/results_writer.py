@@ -1,5 +1,6 @@
 """What evaluation leaves: results with intervals, and predictions sample by sample."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
 from transfusion_cli.metrics.bootstrap import bootstrap_intervals
 from transfusion_cli.metrics.classification import classification_metrics
@@ -20,6 +22,8 @@ from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
 from transfusion_cli.tasks.steps_to_target import fit_results
+
+log = logging.getLogger(__name__)
 
 HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", "val/auroc")
 """Metrics that TensorBoard shows beside the hyper-parameters."""
@@ -82,7 +86,9 @@ class ResultsWriter(pl.Callback):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Every prediction."""
         if isinstance(pl_module, ClassificationTask) and pl_module.evaluation is not None:
-            frame = spreadsheet_frame(predictions_frame(pl_module, trainer.datamodule))  # type: ignore[attr-defined]
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            tell_unread(data, pl_module.evaluation.table.index.numpy())
+            frame = spreadsheet_frame(predictions_frame(pl_module, data))
             self._keep("predictions.csv", lambda path: write_text(path, frame.to_csv(index=False)))
 
     def _results(self, task: ClassificationTask, evaluation: Evaluation, part: Part) -> Results:
@@ -115,7 +121,8 @@ def predictions_frame(task: ClassificationTask, data: Any) -> Any:
     """One row per sample: id, patient, domain, exam, probability of each class (``p_<class>``) and labels, where known.
 
     Binary and multilabel have a column ``label_<class>`` per label (binary: the positive class alone); multiclass and
-    ordinal have one column ``label`` with the class name. Unknown labels are empty.
+    ordinal have one column ``label`` with the class name. Unknown labels are empty; where there are none, in the split
+    ``predict``, so are columns for them. Images that could not be read, those with a negative index, are left out.
 
     Args:
         task: a task that has evaluated a split.
@@ -124,21 +131,47 @@ def predictions_frame(task: ClassificationTask, data: Any) -> Any:
     import pandas as pd
 
     assert task.evaluation is not None
-    table, samples = task.evaluation.table, data.samples
-    rows = table.index.numpy()
+    table = task.evaluation.table
+    seen = table.index.numpy() >= 0
+    rows, targets = table.index.numpy()[seen], table.targets.numpy()[seen]
     names = task.class_names[1:] if task.target == "binary" else task.class_names
-    columns: dict[str, Any] = {"id": samples.ids[rows].astype(object)}
-    columns["patient"] = "" if samples.patients is None else samples.patients[rows].astype(object)
-    probabilities = task.evaluation.probabilities.numpy()
-    extra = {"domain": samples.domains, "exam": samples.exams}
+    probabilities = task.evaluation.probabilities.numpy()[seen]
+    samples, labelled = data.samples, (data.samples.split[rows] != "predict").any()
+    extra = {"patient": samples.patients, "domain": samples.domains, "exam": samples.exams}
+    columns: dict[str, Any] = {getattr(data, "id_column", "id"): samples.ids[rows].astype(object)}
+    columns |= {"patient": ""} if labelled else {}
     columns |= {name: values[rows].astype(object) for name, values in extra.items() if values is not None}
     columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(names)}
-    targets = table.targets.numpy()
+    if not labelled:
+        return pd.DataFrame(columns)
     if targets.ndim == 2:
         columns |= {f"label_{name}": targets[:, i] for i, name in enumerate(names)}
     else:
         columns["label"] = np.where(targets >= 0, np.array(task.class_names, dtype=object)[targets], "")
     return pd.DataFrame(columns)
+
+
+def tell_unread(data: Any, index: np.ndarray) -> None:
+    """Say how many images could not be read, and what is wrong with the first.
+
+    Args:
+        data: the datamodule that was evaluated.
+        index: int64 (N,), of each image: its row, or -1 - row where it could not be read.
+
+    Raises:
+        UserError: none could be read.
+    """
+    rows = -1 - index[index < 0]
+    if not len(rows):
+        return
+    many, reason = f"{len(rows):,} of {len(index):,} images could not be read", ""
+    try:
+        data.make_reader("predict")(int(rows.min()))
+    except UserError as error:
+        reason = ": ".join(str(error).splitlines()[:2])
+    if len(rows) == len(index):
+        raise UserError(f"{many}: nothing is written.\nFor example {reason}")
+    log.warning("%s and are left out, for example\n%s", many, reason)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

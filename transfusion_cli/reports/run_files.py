@@ -43,7 +43,6 @@ class RunFiles(pl.Callback):
 
     @rank_zero_only
     def _write(self, trainer: pl.Trainer) -> None:
-        self.folder.publish()
         write_text(self.folder.free("config.yaml"), self.config)
         write_text(self.folder.free("overrides.txt"), shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
         write_text(self.folder.free("environment.json"), json.dumps(environment(self.seed), indent=2) + "\n")
@@ -52,6 +51,7 @@ class RunFiles(pl.Callback):
         if data is not None and hasattr(data, "split_frame") and not split.exists():
             write_text(split, spreadsheet_frame(data.split_frame()).to_csv(index=False))
             write_text(split.with_suffix(".sha256"), f"{data.split_hash}\n")
+        self.folder.publish()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop logged rows that a resumed run is about to write again."""

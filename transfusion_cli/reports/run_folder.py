@@ -1,6 +1,7 @@
 """One folder per run, never written over by another."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.lock import FileLock
 
 ROOT = Path("lightning_logs")
-LINKED = ("checkpoints", "config.yaml", "environment.json", "metrics.csv", "results.json")
-"""What ``latest/`` gives access to."""
+LATEST = "latest"
+SOON = ("checkpoints", "config.yaml", "metrics.csv")
+"""What every run has a little after its start."""
+
+EVENTS = "events.out.tfevents"
 
 LOCK = ".lock"
 """Held by the process that trains."""
@@ -118,16 +122,30 @@ class RunFolder:
             self.path.parent.rmdir()
 
     def publish(self) -> None:
-        """Make ``latest/`` lead to this run: a folder of links, since TensorBoard would show a linked run twice."""
-        latest = self.path.parent / "latest"
+        """Make ``latest/`` lead to this run."""
+        self._link(SOON)
+
+    def refresh(self) -> None:
+        """Show in ``latest/``, if it leads to this run, what is there by now."""
+        if (self.path.parent / LATEST / self.config.name).resolve().parent == self.path.resolve():
+            self._link()
+
+    def _link(self, soon: Iterable[str] = ()) -> None:
+        """Fill ``latest/`` with links to what this run holds, but for its events: TensorBoard would show them twice."""
+        latest = self.path.parent / LATEST
         with suppress(OSError):  # no links on this file system; the run does not need them
-            if latest.is_dir() and not all(entry.is_symlink() for entry in latest.iterdir()):
+            there = list(latest.iterdir()) if latest.is_dir() else []
+            if not all(entry.is_symlink() for entry in there):
                 return  # the user's
+            names = {entry.name for entry in self.path.iterdir() if not entry.name.startswith((".", EVENTS))} | {*soon}
             latest.mkdir(exist_ok=True)
-            for name in LINKED:
+            for name in names:
                 fresh = latest / f".{name}_{os.getpid()}"
                 fresh.symlink_to(Path("..") / self.path.name / name)
                 os.replace(fresh, latest / name)
+            for entry in there:
+                if entry.name not in names:  # an earlier run's
+                    entry.unlink()
 
     def share(self) -> None:
         """Let processes started from here on write into this folder."""

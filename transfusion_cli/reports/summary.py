@@ -1,5 +1,6 @@
 """What a person reads when a run ends."""
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -7,27 +8,27 @@ from pathlib import Path
 from transfusion_cli.reports.run_folder import RunFolder
 
 
-def summary(folder: RunFolder, audit: str, table: str, trust: str = "") -> str:
+def summary(folder: RunFolder, best: str, audit: str, table: str, trust: str = "") -> str:
     """The closing words of a fit: results, what trained, where things lie, what to type next.
 
     Args:
         folder: the run folder.
+        best: its best epoch.
         audit: what trained.
         table: metrics with intervals, or the empty string where no test was made.
         trust: a flag that later commands need, with a space before it, or the empty string.
     """
-    run, checkpoints = folder.path, folder.checkpoints
     # Typed from outside the environment (``.venv/bin/transfusion``), the next commands need the same way in.
-    here = "" if shutil.which("transfusion") else f"{Path(sys.argv[0]).parent}/"
-    parts = [f"What trained\n{audit}"]
+    here = "" if shutil.which("transfusion") else f"{shlex.quote(str(Path(sys.argv[0]).parent))}/"
+    run, runs = shlex.quote(str(folder.path)), shlex.quote(str(folder.path.parent))
+    parts = [f"Best epoch\n{best}", f"What trained\n{audit}", f"Run folder\n{folder.path}/"]
     if table:
         parts.insert(0, table)
-    parts.append(f"Run folder\n{run}/")
     parts.append(
         "Next\n"
-        f"  curves   {here}tensorboard --logdir {run.parent}\n"
-        f"  test     {here}transfusion test --ckpt_path {checkpoints / 'best.ckpt'}{trust}\n"
-        f"  predict  {here}transfusion predict --ckpt_path {checkpoints / 'delta.safetensors'}{trust}\n"
-        f"  resume   {here}transfusion fit --ckpt_path {checkpoints / 'last.ckpt'}{trust} --trainer.max_epochs MORE"
+        f"  curves   {here}tensorboard --logdir {runs}\n"
+        f"  test     {here}transfusion test {run}{trust}\n"
+        f"  predict  {here}transfusion predict {run}{trust} --input FOLDER\n"
+        f"  resume   {here}transfusion fit --resume {run}{trust} --trainer.max_epochs MORE"
     )
     return "\n\n".join(parts)

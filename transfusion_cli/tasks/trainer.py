@@ -161,8 +161,13 @@ class Trainer(pl.Trainer):
     @property
     def best_checkpoint(self) -> str:
         """Path of the checkpoint with the best monitored metric so far, or the empty string."""
+        return "" if self.keeper is None else self.keeper.best_model_path
+
+    @property
+    def keeper(self) -> ModelCheckpoint | None:
+        """What keeps the best epoch by a metric, once there is one."""
         monitored = [c for c in self.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor is not None]
-        return next((callback.best_model_path for callback in monitored if callback.best_model_path), "")
+        return next((callback for callback in monitored if callback.best_model_path), None)
 
     # --- evaluation -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,72 @@
+"""``transfusion runs``: what runs there are, and how far each is."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from transfusion_cli.cli.find_runs import ROOT, runs_behind
+from transfusion_cli.cli.run_state import RunState, modified
+from transfusion_cli.errors import UserError
+
+UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
+
+
+class Flags(argparse.ArgumentParser):
+    """The arguments of ``runs``."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            prog="transfusion runs",
+            description="Every run below a folder, the newest first: whether it is running, finished, stopped (it can "
+            "go on: transfusion fit --resume RUN) or failed (it left no checkpoint), epochs done, best validation "
+            "metric, time since it last logged something, and where it is.",
+            allow_abbrev=False,
+        )
+        self.add_argument(
+            "root", nargs="?", type=Path, default=ROOT, metavar="ROOT", help=f"folder of runs, {ROOT} by default"
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UserError in place of printing the usage."""
+        raise UserError(f"{message}\nSee {self.prog} --help")
+
+
+def run(verb: str, args: list[str]) -> None:
+    """Print a row for each run.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    root = Flags().parse_args(args).root.expanduser()
+    if not root.is_dir():
+        raise UserError(f"There is no folder {root}.\nGive the folder that holds your runs: transfusion runs ROOT")
+    found = runs_behind(root)
+    if not found:
+        print(f"There are no runs in {root}/. A first one: transfusion fit --config demo")
+        return
+    rows = [("state", "epochs", "best", "age", "run"), *map(row, sorted(found, key=age))]
+    widths = [max(len(cells[column]) for cells in rows) for column in range(len(rows[0]))]
+    for cells in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def row(folder: Path) -> tuple[str, ...]:
+    """The cells of one run."""
+    try:
+        one = RunState.read(folder)
+    except UserError:
+        return ("unreadable", "", "", in_words(age(folder)), str(folder))
+    best = "" if one.best is None else f"{one.record.monitor} {one.best:.4f}"
+    return (one.state, one.progress, best, in_words(age(folder)), str(folder))
+
+
+def age(folder: Path) -> float:
+    """Seconds since a run last logged something."""
+    return time.time() - max(modified(folder / name) for name in ("config.yaml", "metrics.csv"))
+
+
+def in_words(seconds: float) -> str:
+    """``3 h``: a number of the largest unit that fits."""
+    unit = next((name for name, size in UNITS.items() if seconds >= size), "s")
+    return f"{max(0, seconds) // UNITS[unit]:.0f} {unit}"
