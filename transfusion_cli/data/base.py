@@ -1,6 +1,7 @@
 """What all data modules share."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -33,7 +34,8 @@ from transfusion_cli.data.splits import (
     split_hash,
 )
 from transfusion_cli.data.units import units
-from transfusion_cli.errors import UserError
+from transfusion_cli.data.worker_faults import check_shared_memory
+from transfusion_cli.errors import MachineError, UserError
 from transfusion_cli.targets import Target
 
 log = logging.getLogger(__name__)
@@ -127,6 +129,8 @@ class MedicalDataModule(LightningDataModule):
         self.run_split: RunSplit | None = None
         self.authority: Authority = "run"
         self.follows_run = False
+        # What failed while images were loaded, where the work could be done all the same.
+        self.fault: MachineError | None = None
 
     # What a subclass says.
 
@@ -327,16 +331,23 @@ class MedicalDataModule(LightningDataModule):
         samples = self.samples
         resize = Resize(self.size, self.resize)
         blocks = self.shuffle_blocks
+        world = 1 if self.trainer is None else self.trainer.num_devices
+        images = min(self.batch_size, len(samples.rows(split))) // self._place()[1]
+        check_shared_memory(images * self.in_chans * math.prod(self.size), self.num_workers, world)  # at 8 bits
         shuffle = None if blocks is None else BlockShuffle(self.size, blocks, self.seed)
         return MedicalLoader(
             ImageDataset(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
             num_workers=self.num_workers,
             collate_fn=collate,
             worker_init_fn=quiet_worker,
+            bridged=self._note_fault,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             **batches,
         )
+
+    def _note_fault(self, fault: MachineError) -> None:
+        self.fault = fault
 
     def _reader_of(self, split: Split) -> Reader:
         return self.make_reader(split) if self.cache is None else open_cache(self, self.cache, split)

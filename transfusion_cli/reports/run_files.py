@@ -33,6 +33,7 @@ class RunFiles(pl.Callback):
         self.config = config
         self.seed = seed
         self._written = False
+        self._begun = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write the files, once, before the first phase."""
@@ -43,7 +44,6 @@ class RunFiles(pl.Callback):
 
     @rank_zero_only
     def _write(self, trainer: pl.Trainer) -> None:
-        self.folder.publish()
         write_text(self.folder.free("config.yaml"), self.config)
         write_text(self.folder.free("overrides.txt"), shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
         write_text(self.folder.free("environment.json"), json.dumps(environment(self.seed), indent=2) + "\n")
@@ -52,6 +52,12 @@ class RunFiles(pl.Callback):
         if data is not None and hasattr(data, "split_frame") and not split.exists():
             write_text(split, spreadsheet_frame(data.split_frame()).to_csv(index=False))
             write_text(split.with_suffix(".sha256"), f"{data.split_hash}\n")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """The run has begun: from now on it is worth keeping."""
+        if not self._begun and trainer.is_global_zero:
+            self.folder.publish()
+        self._begun = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop logged rows that a resumed run is about to write again."""
