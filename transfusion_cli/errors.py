@@ -2,6 +2,12 @@
 
 import signal
 
+ALONE = (
+    "Another process of this run ended, and this one cannot go on alone.\n"
+    "What it said stands above; if nothing does, the system killed it: look at the memory."
+)
+"""What a process says that lost one of its fellows."""
+
 
 class UserError(Exception):
     """A mistake in what the user gave: a path, a value, a file.

@@ -31,6 +31,7 @@ from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
 from transfusion_cli.tasks.interruption import Interruption
 from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
+from transfusion_cli.tasks.together import Together
 from transfusion_cli.tasks.trainer import Trainer
 from transfusion_cli.trust import check_classes, foreign_packages
 
@@ -221,9 +222,12 @@ class TransfusionCLI(LightningCLI):
             if config["logger"] in (None, True):
                 config["logger"] = recording.loggers(self.folder)
         try:
-            return super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
+            trainer = super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError("\n".join(str(error).splitlines()[:3])) from error
+        if isinstance(trainer.strategy.launcher, Together):
+            trainer.strategy.launcher.how_to_go_on = self._how_to_go_on
+        return trainer
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand != "fit" and self.own.ckpt_path is None:
@@ -231,17 +235,18 @@ class TransfusionCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except (Exception, KeyboardInterrupt) as error:
-            if subcommand == "fit" and (last := self._last) is not None:
-                error.add_note(f"Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}{self.trust}")
+            if words := self._how_to_go_on():
+                error.add_note(words)
                 if isinstance(error, Stopped) and self.trainer.is_global_zero and (told := slurm.requeue(error.number)):
                     error.add_note(f"SLURM: {told}.")
             raise
 
-    @property
-    def _last(self) -> Path | None:
-        """The checkpoint to go on from, where there is one."""
-        path = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
-        return path if path is not None and path.is_file() else None
+    def _how_to_go_on(self) -> str:
+        """The command that goes on with this training, where there is something to go on from."""
+        last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
+        if self.config.subcommand != "fit" or last is None or not last.is_file():
+            return ""
+        return f"Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}{self.trust}"
 
     def before_fit(self) -> None:
         """Read the table of samples, whose mistakes are the likeliest, then say what is about to train."""

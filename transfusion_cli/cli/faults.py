@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
-from transfusion_cli.errors import MachineError, Stopped, UserError
+from transfusion_cli.errors import ALONE, MachineError, Stopped, UserError
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 """What ends a command, beside Ctrl-C, and would else end it before it could tidy up."""
@@ -40,10 +40,6 @@ MEMORY = (
     "The memory of this machine ran out.\n"
     "Try fewer --data.num_workers or a smaller --data.batch_size, or close other programs."
 )
-PROCESS = (
-    "Another process of this run ended, and this one cannot go on alone.\n"
-    "What that process said, if anything, stands above; if nothing, the system killed it: look at the memory."
-)
 FILES = "Too many files are open.\nRaise the limit (ulimit -n 8192), or try fewer --data.num_workers."
 
 WORDS = (
@@ -52,7 +48,7 @@ WORDS = (
     (r"can't allocate memory|cannot allocate memory|unable to allocate .* for an array", MEMORY),
     (
         r"gloo.*(closed|reset|timed out|broken pipe)|connection (closed|reset) by peer|NCCL|remote process exited",
-        PROCESS,
+        ALONE,
     ),
 )
 """What errors of torch and of the system say, and what it means; the first that fits counts."""

@@ -73,20 +73,19 @@ class MedicalLoader(DataLoader):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         if self.batches_done is not None and isinstance(self.sampler, TrainingSampler):
             self.sampler.skip = self.batches_done() % len(self)
-        batches, done, fault = self._begin(), 0, None
+        done, fault = 0, None
         try:
-            for batch in batches:
+            for batch in self._begin():
                 yield batch
                 done += 1
         except UserError as error:
             # A worker's error arrives wrapped in its traceback; the user needs the message alone.
             raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None
         except RuntimeError as error:
-            fault = worker_fault(error, getattr(batches, "_workers", []))
+            fault = worker_fault(error, getattr(self._iterator, "_workers", []))
             if fault is None:
                 raise
         if fault is not None:
-            del batches
             self._iterator = None  # the other workers end
             log.warning("%s\nIts work is done in the main process for now.", str(fault).splitlines()[0])
             if self.bridged is not None:
