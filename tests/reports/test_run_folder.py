@@ -76,3 +76,22 @@ def test_free_never_names_a_file_that_exists(tmp_path):
         path.touch()
         names.append(path.name)
     assert names == ["results.json", "results_1.json", "results_2.json"]
+
+
+def test_a_run_that_did_not_begin_leaves_nothing(tmp_path):
+    folder = RunFolder.create("demo", tmp_path)
+    for name in ("config.yaml", ".lock", "events.out.tfevents.1"):
+        (folder.path / name).touch()
+    folder.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_began_or_has_results_or_was_there_is_kept(tmp_path):
+    begun, evaluated, other = (RunFolder.create("demo", tmp_path) for _ in range(3))
+    begun.publish()
+    (evaluated.path / "results.json").touch()
+    for folder in (begun, evaluated, RunFolder(other.path)):
+        folder.discard()
+        assert folder.path.is_dir()
+    other.discard()
+    assert not other.path.exists()
