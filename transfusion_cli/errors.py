@@ -1,12 +1,6 @@
-"""The exceptions that the command line ends with in a few words, without a traceback."""
+"""The exceptions that mean "this is a matter between the user and their machine", and no fault of this program."""
 
 import signal
-
-ALONE = (
-    "Another process of this run ended, and this one cannot go on alone.\n"
-    "What it said stands above; if nothing does, the system killed it: look at the memory."
-)
-"""What a process says that lost one of its fellows."""
 
 
 class UserError(Exception):
@@ -17,15 +11,27 @@ class UserError(Exception):
     """
 
     code = 2
+    """What the command exits with."""
 
 
-class MachineError(UserError):
-    """Nobody's mistake: memory, a disk or a process failed. The command exits with code 1.
+class Fault(UserError):
+    """Something gave way though nothing that was typed is wrong, such as a disk that is full: exit code 1.
 
-    The message has at most two lines: what happened, and what to do. How to go on with the run is added to it.
+    Args:
+        what: What failed, and where.
+        cure: What mends it, as a sentence without its full stop.
     """
 
     code = 1
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(what, cure)
+        self.what, self.cure = what, cure
+        self.next = "type the same command again"
+        """What to do then; whoever knows where a run goes on says so."""
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.cure}, then {self.next}"
 
 
 class Stopped(KeyboardInterrupt):
@@ -38,3 +44,10 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__()
         self.number = signal.Signals(number)
+
+
+ALONE = (
+    "Another process of this run ended, and this one cannot go on alone",
+    "What it said stands above; if nothing does, the system killed it: look at the memory",
+)
+"""What a process says that lost one of its fellows: ``what`` and ``cure`` of a ``Fault``."""

@@ -10,7 +10,7 @@ from support.commands import transfusion
 
 from transfusion_cli.cli import faults, listing
 from transfusion_cli.cli.output import Output
-from transfusion_cli.errors import ALONE, MachineError, Stopped, UserError
+from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 
 SAID = {
     "device": (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."), faults.DEVICE_MEMORY),
@@ -27,27 +27,24 @@ SAID = {
 
 @pytest.mark.parametrize("name", SAID)
 def test_what_the_machine_says_is_put_into_words(name):
-    error, words = SAID[name]
+    error, (what, cure) = SAID[name]
     error.add_note("Resume with: transfusion fit --ckpt_path last.ckpt")
-    assert faults.fault(error, "fit") == (
-        f"transfusion: {words}\nResume with: transfusion fit --ckpt_path last.ckpt",
-        1,
-    )
-    assert len(words.splitlines()) <= 3 and max(map(len, words.splitlines())) <= 120
+    expected = f"transfusion: {what}\n{cure}, then resume with: transfusion fit --ckpt_path last.ckpt"
+    assert faults.ending(error, "fit") == (expected, 1)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shape '[2]' is invalid"), ValueError("out of memory"), KeyError("x")])
 def test_what_nobody_foresaw_keeps_its_traceback(error):
-    assert faults.fault(error, "fit") is None
+    assert faults.ending(error, "fit") is None
     with pytest.raises(type(error)):
         faults.end(error, "fit")
 
 
 def test_codes():
-    assert faults.fault(UserError("a"), "fit") == ("transfusion: a", 2)
-    assert faults.fault(MachineError("a"), "fit") == ("transfusion: a", 1)
-    assert faults.fault(KeyboardInterrupt(), "check") == ("Stopped. Nothing was written.", 130)
-    assert faults.fault(Stopped(signal.SIGTERM), "compare") == (
+    assert faults.ending(UserError("a"), "fit") == ("transfusion: a", 2)
+    assert faults.ending(Fault("a", "Do b"), "fit") == ("transfusion: a\nDo b, then type the same command again", 1)
+    assert faults.ending(KeyboardInterrupt(), "check") == ("Stopped. Nothing was written.", 130)
+    assert faults.ending(Stopped(signal.SIGTERM), "compare") == (
         "Stopped (SIGTERM). The same command starts again.",
         143,
     )
@@ -80,10 +77,10 @@ def test_output_whose_reader_left_goes_nowhere(monkeypatch):
     os.close(reader)
     with pytest.raises(BrokenPipeError) as broken:
         stream.write("a line\n")
-    assert faults.fault(broken.value, "list") == ("", 128 + signal.SIGPIPE)
+    assert faults.ending(broken.value, "list") == ("", 128 + signal.SIGPIPE)
     stream.write("more\n")
     stream.flush()
 
 
 def test_a_broken_pipe_to_somebody_else_is_no_end_of_the_output():
-    assert faults.fault(BrokenPipeError(errno.EPIPE, "Broken pipe"), "fit") is None
+    assert faults.ending(BrokenPipeError(errno.EPIPE, "Broken pipe"), "fit") is None

@@ -13,11 +13,16 @@ from transfusion_cli.data import loader as loaders
 from transfusion_cli.data import worker_faults
 from transfusion_cli.data.loader import MedicalLoader
 from transfusion_cli.data.worker_faults import check_shared_memory, worker_fault
-from transfusion_cli.errors import MachineError
+from transfusion_cli.errors import Fault
 
 
 def same(one, two):
     return len(one) == len(two) and all(torch.equal(a[key], b[key]) for a, b in zip(one, two, strict=True) for key in a)
+
+
+def dead(number):
+    """A process that a signal ended."""
+    return SimpleNamespace(exitcode=-number, join=lambda seconds: None)
 
 
 def test_a_killed_worker_costs_no_batch(caplog):
@@ -82,15 +87,17 @@ def test_torch_does_not_raise_in_the_midst_of_a_step():
 
 
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGKILL, "memory"), (signal.SIGBUS, "/dev/shm")])
-def test_what_killed_a_worker_is_told(number, word):
-    error = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
-    assert word in str(worker_fault(error, [SimpleNamespace(exitcode=-number), SimpleNamespace(exitcode=None)]))
+@pytest.mark.parametrize(
+    "error", [RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), ConnectionResetError()]
+)
+def test_what_killed_a_worker_is_told(error, number, word):
+    assert word in str(worker_fault(error, [dead(number), dead(0)]))
 
 
 def test_a_crash_is_not_repeated_in_the_main_process():
     error = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
-    with pytest.raises(MachineError, match=r"SIGSEGV.*\n.*data check"):
-        worker_fault(error, [SimpleNamespace(exitcode=-signal.SIGSEGV)])
+    with pytest.raises(Fault, match=r"SIGSEGV.*\n.*data check"):
+        worker_fault(error, [dead(signal.SIGSEGV)])
 
 
 @pytest.mark.parametrize(("free", "fits"), [(2**20, False), (2**22, True)])
@@ -102,7 +109,7 @@ def test_shared_memory_is_looked_at_before_training(free, fits, tmp_path, monkey
     if fits:
         data.train_dataloader()
         return
-    with pytest.raises(MachineError, match=r"1\.0 MB free.*4\.2 MB.*\n.*--data.num_workers 0.*--shm-size"):
+    with pytest.raises(Fault, match=r"1\.0 MB free.*4\.2 MB.*\n.*--data.num_workers 0.*--shm-size"):
         data.train_dataloader()
 
 
@@ -110,3 +117,7 @@ def test_without_workers_or_shared_memory_there_is_nothing_to_fit(tmp_path, monk
     check_shared_memory(2**60, 0, 1)
     monkeypatch.setattr(worker_faults, "SHARED", tmp_path / "none")
     check_shared_memory(2**60, 8, 1)
+
+
+def test_a_connection_that_breaks_while_all_workers_live_is_no_fault_of_theirs():
+    assert worker_fault(ConnectionResetError(), [dead(0)]) is None

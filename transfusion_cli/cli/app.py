@@ -21,7 +21,7 @@ from transfusion_cli.cli.resume import with_checkpoint
 from transfusion_cli.cli.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.run_split import Authority, RunSplit
-from transfusion_cli.errors import Stopped, UserError
+from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 from transfusion_cli.inspection.depth import depth_remark
 from transfusion_cli.inspection.missing import missing_remark
 from transfusion_cli.reports.run_folder import RunFolder
@@ -226,7 +226,7 @@ class TransfusionCLI(LightningCLI):
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError("\n".join(str(error).splitlines()[:3])) from error
         if isinstance(trainer.strategy.launcher, Together):
-            trainer.strategy.launcher.how_to_go_on = self._how_to_go_on
+            trainer.strategy.launcher.lost = self._lost
         return trainer
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -235,18 +235,31 @@ class TransfusionCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except (Exception, KeyboardInterrupt) as error:
-            if words := self._how_to_go_on():
-                error.add_note(words)
+            if subcommand == "fit" and self.last is not None:
+                if isinstance(error, Fault):
+                    error.next = f"resume with: {self.resume}"
+                elif not isinstance(error, UserError):
+                    error.add_note(f"Resume with: {self.resume}")
                 if isinstance(error, Stopped) and self.trainer.is_global_zero and (told := slurm.requeue(error.number)):
                     error.add_note(f"SLURM: {told}.")
             raise
 
-    def _how_to_go_on(self) -> str:
-        """The command that goes on with this training, where there is something to go on from."""
+    @property
+    def last(self) -> Path | None:
+        """The checkpoint to go on from, if the run has written one."""
         last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
-        if self.config.subcommand != "fit" or last is None or not last.is_file():
-            return ""
-        return f"Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}{self.trust}"
+        return last if last is not None and last.is_file() else None
+
+    @property
+    def resume(self) -> str:
+        """The command that goes on with this run."""
+        return f"transfusion fit --ckpt_path {shlex.quote(str(self.last))}{self.trust}"
+
+    def _lost(self) -> str:
+        fault = Fault(*ALONE)
+        if self.config.subcommand == "fit" and self.last is not None:
+            fault.next = f"resume with: {self.resume}"
+        return str(fault)
 
     def before_fit(self) -> None:
         """Read the table of samples, whose mistakes are the likeliest, then say what is about to train."""

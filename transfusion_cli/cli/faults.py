@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
-from transfusion_cli.errors import ALONE, MachineError, Stopped, UserError
+from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 """What ends a command, beside Ctrl-C, and would else end it before it could tidy up."""
@@ -32,29 +32,32 @@ AFTER_STOP = {
 """What to know after a stop, by verb, where no note says how to go on."""
 
 DEVICE_MEMORY = (
-    "The device ran out of memory.\n"
-    "Try half the --data.batch_size (in training with --trainer.accumulate_grad_batches 2: the steps stay the same),\n"
-    "or --trainer.precision bf16-mixed."
+    "The device ran out of memory",
+    "Try half the --data.batch_size (training: with --trainer.accumulate_grad_batches 2, for the same steps) "
+    "or --trainer.precision bf16-mixed",
 )
 MEMORY = (
-    "The memory of this machine ran out.\n"
-    "Try fewer --data.num_workers or a smaller --data.batch_size, or close other programs."
+    "The memory of this machine ran out",
+    "Try fewer --data.num_workers or a smaller --data.batch_size, or close other programs",
 )
-FILES = "Too many files are open.\nRaise the limit (ulimit -n 8192), or try fewer --data.num_workers."
+FILES = ("Too many files are open", "Raise the limit (ulimit -n 8192), or try fewer --data.num_workers")
+
+NUMBERS = {errno.ENOMEM: MEMORY, errno.EMFILE: FILES}
+"""Errors of the system, by their number: what failed, and what mends it."""
 
 WORDS = (
-    (r"too many open files", FILES),
+    (r"too many open files|ancillary data", FILES),
     (r"(CUDA|HIP|MPS|XPU|device).{0,40}out of memory|CUBLAS_STATUS_ALLOC_FAILED", DEVICE_MEMORY),
-    (r"can't allocate memory|cannot allocate memory|unable to allocate .* for an array", MEMORY),
+    (r"can't allocate memory|cannot allocate memory", MEMORY),
     (
-        r"gloo.*(closed|reset|timed out|broken pipe)|connection (closed|reset) by peer|NCCL|remote process exited",
+        r"gloo.{0,80}(closed|reset|timed out|broken)|nccl.{0,300}(remote|abort|timeout|timed out)|was likely closed",
         ALONE,
     ),
 )
-"""What errors of torch and of the system say, and what it means; the first that fits counts."""
+"""What RuntimeErrors of torch say, and what it means; the first that fits counts."""
 
 
-class Fault(NamedTuple):
+class Ending(NamedTuple):
     """How a command ends.
 
     Args:
@@ -66,7 +69,7 @@ class Fault(NamedTuple):
     code: int
 
 
-def fault(error: BaseException, verb: str) -> Fault | None:
+def ending(error: BaseException, verb: str) -> Ending | None:
     """How to end a command because of ``error``; None for an error that nobody foresaw, which keeps its traceback.
 
     Args:
@@ -75,30 +78,36 @@ def fault(error: BaseException, verb: str) -> Fault | None:
     """
     notes = getattr(error, "__notes__", [])
     match error:
-        case MachineError():
-            return Fault("\n".join([f"transfusion: {error}", *notes]), error.code)
         case UserError():
-            return Fault(f"transfusion: {error}", error.code)
+            return Ending(f"transfusion: {error}", error.code)
         case KeyboardInterrupt():
             number = getattr(error, "number", signal.SIGINT)
             why = {"SIGINT": "", "SIGPIPE": " (nobody reads the output any more)"}.get(number.name, f" ({number.name})")
-            return Fault(
-                "\n".join([f"Stopped{why}. {(notes or [AFTER_STOP.get(verb, AGAIN)])[0]}", *notes[1:]]), 128 + number
-            )
+            then, *more = notes or [AFTER_STOP.get(verb, AGAIN)]
+            return Ending("\n".join([f"Stopped{why}. {then}", *more]), 128 + number)
         case BrokenPipeError() if getattr(sys.stdout, "unread", False):
-            return Fault("", 128 + signal.SIGPIPE)
-    words = _words(error)
-    return None if words is None else Fault("\n".join([f"transfusion: {words}", *notes]), 1)
+            return Ending("", 128 + signal.SIGPIPE)
+    found = _fault(error)
+    return None if found is None else Ending(f"transfusion: {found}", found.code)
 
 
-def _words(error: BaseException) -> str | None:
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return MEMORY
+def _fault(error: BaseException) -> Fault | None:
+    found = None
     if type(error).__name__ == "OutOfMemoryError":
-        return DEVICE_MEMORY
-    if not isinstance(error, RuntimeError | OSError):
+        found = DEVICE_MEMORY
+    elif isinstance(error, MemoryError):
+        found = MEMORY
+    elif isinstance(error, OSError):
+        found = NUMBERS.get(error.errno or 0)
+    elif isinstance(error, RuntimeError):
+        found = next(
+            (words for pattern, words in WORDS if re.search(pattern, str(error), re.IGNORECASE | re.DOTALL)), None
+        )
+    if found is None:
         return None
-    return next((words for pattern, words in WORDS if re.search(pattern, str(error), re.IGNORECASE | re.DOTALL)), None)
+    fault = Fault(*found)
+    fault.next = next((note[:1].lower() + note[1:] for note in getattr(error, "__notes__", [])), fault.next)
+    return fault
 
 
 def end(error: BaseException, verb: str) -> NoReturn:
@@ -110,7 +119,7 @@ def end(error: BaseException, verb: str) -> NoReturn:
     """
     if isinstance(error, SystemExit) or (isinstance(error, Exception) and os.environ.get("TRANSFUSION_DEBUG")):
         raise error
-    found = fault(error, verb)
+    found = ending(error, verb)
     if found is None:
         raise error
     first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
@@ -161,6 +170,6 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 def _say(text: str) -> None:
     with suppress(OSError):
-        if sys.stderr.isatty():
+        if getattr(sys.stdout, "in_line", False):
             print(file=sys.stderr)  # below the bar
         print(text, file=sys.stderr, flush=True)

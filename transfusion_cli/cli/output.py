@@ -20,6 +20,9 @@ class Output:
     unread = False
     """Whether the reader left."""
 
+    in_line = False
+    """Whether what was written last, such as a bar, did not end its line."""
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
@@ -32,6 +35,7 @@ class Output:
         Raises:
             BrokenPipeError: nobody reads it, and nobody but this command could know.
         """
+        self.in_line = not text.endswith("\n") if text else self.in_line
         self._try(self._stream.write, text)
         return len(text)
 

@@ -35,7 +35,7 @@ from transfusion_cli.data.splits import (
 )
 from transfusion_cli.data.units import units
 from transfusion_cli.data.worker_faults import check_shared_memory
-from transfusion_cli.errors import MachineError, UserError
+from transfusion_cli.errors import Fault, UserError
 from transfusion_cli.targets import Target
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class MedicalDataModule(LightningDataModule):
         self.authority: Authority = "run"
         self.follows_run = False
         # What failed while images were loaded, where the work could be done all the same.
-        self.fault: MachineError | None = None
+        self.fault: Fault | None = None
 
     # What a subclass says.
 
@@ -346,7 +346,7 @@ class MedicalDataModule(LightningDataModule):
             **batches,
         )
 
-    def _note_fault(self, fault: MachineError) -> None:
+    def _note_fault(self, fault: Fault) -> None:
         self.fault = fault
 
     def _reader_of(self, split: Split) -> Reader:

@@ -16,7 +16,7 @@ from transfusion_cli.data.cache_place import CachePlace
 from transfusion_cli.data.loader import quiet_worker
 from transfusion_cli.data.obedience import held_signals
 from transfusion_cli.data.resize import Resize, ResizeMode
-from transfusion_cli.errors import MachineError
+from transfusion_cli.errors import Fault
 from transfusion_cli.files import itself
 
 Part = tuple[list[int], np.ndarray, dict[int, str], str]
@@ -93,7 +93,7 @@ def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator
     Processes of a DataLoader end by themselves when this one is killed.
 
     Raises:
-        MachineError: One of them died.
+        Fault: One of them died.
     """
     workers = min(workers, len(chunks))
     loader = DataLoader(
@@ -110,9 +110,9 @@ def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise MachineError(
-            "a process that decoded images was killed: out of memory, or a decoder that crashed\n"
-            "Try again with --workers 1; what was decoded is kept."
+        raise Fault(
+            "a process that decoded images was killed: out of memory, or a decoder that crashed",
+            "What was decoded is kept. Give --workers 1",
         ) from error
 
 

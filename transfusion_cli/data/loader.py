@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, get_worker_info
 from transfusion_cli.data.obedience import held_signals, obey_parent
 from transfusion_cli.data.sampler import TrainingSampler
 from transfusion_cli.data.worker_faults import worker_fault
-from transfusion_cli.errors import MachineError, UserError
+from transfusion_cli.errors import Fault, UserError
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class MedicalLoader(DataLoader):
         self,
         *args: Any,
         batches_done: Callable[[], int] | None = None,
-        bridged: Callable[[MachineError], None] | None = None,
+        bridged: Callable[[Fault], None] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -81,13 +81,13 @@ class MedicalLoader(DataLoader):
         except UserError as error:
             # A worker's error arrives wrapped in its traceback; the user needs the message alone.
             raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None
-        except RuntimeError as error:
+        except (RuntimeError, OSError, EOFError) as error:
             fault = worker_fault(error, getattr(self._iterator, "_workers", []))
             if fault is None:
                 raise
         if fault is not None:
             self._iterator = None  # the other workers end
-            log.warning("%s\nIts work is done in the main process for now.", str(fault).splitlines()[0])
+            log.warning("%s.\nTheir work is done in the main process for now.", fault.what)
             if self.bridged is not None:
                 self.bridged(fault)
             yield from self._itself(done)

@@ -15,7 +15,7 @@ from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.loader import quiet_worker
 from transfusion_cli.data.obedience import held_signals
 from transfusion_cli.data.samples import SampleTable
-from transfusion_cli.errors import MachineError
+from transfusion_cli.errors import Fault
 from transfusion_cli.inspection.image_facts import FACTS, MISSING, UNREADABLE, image_facts
 
 CHUNK = 16
@@ -70,7 +70,7 @@ def scan(table: SampleTable, readers: dict[str, Reader], workers: int | None = N
         progress: Show a bar.
 
     Raises:
-        MachineError: A decoder took its process down.
+        Fault: A decoder took its process down.
     """
     from tqdm import tqdm
 
@@ -98,9 +98,9 @@ def _results(read: _Chunk, chunks: list[np.ndarray], workers: int | None) -> Ite
                 parts = pool.map(_run, chunks)
             yield from parts
         except BrokenProcessPool as error:
-            raise MachineError(
-                "a process that read images was killed: out of memory, or a decoder that crashed\n"
-                "Try --workers 1, and watch the memory"
+            raise Fault(
+                "a process that read images was killed: out of memory, or a decoder that crashed",
+                "Try --workers 1, and watch the memory",
             ) from error
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import lightning.pytorch as pl
 import torch
 
-from transfusion_cli.errors import MachineError, Stopped
+from transfusion_cli.errors import Fault, Stopped
 from transfusion_cli.tasks.run_checkpoint import RunCheckpoint, between_steps
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Interruption(pl.Callback):
 
         Raises:
             Stopped: a signal.
-            MachineError: a fault.
+            Fault: a fault.
         """
         # After a validation or an epoch, the checkpoint of this very step has been written.
         if self._undecided and self.checkpoint._last_global_step_saved == trainer.global_step:
@@ -100,7 +100,7 @@ class Interruption(pl.Callback):
 
         Raises:
             Stopped: a signal.
-            MachineError: a fault.
+            Fault: a fault.
         """
         raise self._fault(trainer) or Stopped(self.asked or signal.SIGINT)
 
@@ -119,5 +119,5 @@ class Interruption(pl.Callback):
         return int(wishes)
 
     @staticmethod
-    def _fault(trainer: pl.Trainer) -> MachineError | None:
+    def _fault(trainer: pl.Trainer) -> Fault | None:
         return getattr(trainer.datamodule, "fault", None)  # type: ignore[attr-defined]

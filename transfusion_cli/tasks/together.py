@@ -11,7 +11,7 @@ from typing import Any
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
-from transfusion_cli.errors import ALONE
+from transfusion_cli.errors import ALONE, Fault
 
 PATIENCE = 10.0
 """Seconds after the end of one in which the others may notice by themselves, and say more."""
@@ -26,7 +26,7 @@ class Together(_SubprocessScriptLauncher):
     may wait for it for half an hour.
     """
 
-    how_to_go_on: Callable[[], str] = staticmethod(lambda: "")
+    lost: Callable[[], str] = staticmethod(lambda: str(Fault(*ALONE)))
     """Gives the last words of a process that ends in this way."""
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
@@ -55,7 +55,7 @@ class Together(_SubprocessScriptLauncher):
                 return
         if done.wait(PATIENCE):
             return
-        print(f"transfusion: {ALONE}\n{self.how_to_go_on()}".rstrip(), file=sys.stderr, flush=True)
+        print(f"transfusion: {self.lost()}", file=sys.stderr, flush=True)
         for process in self.procs:
             process.kill()
         os._exit(1)  # the main thread waits in a collective and hears nothing
