@@ -123,9 +123,8 @@ def end(error: BaseException, verb: str) -> NoReturn:
     if found is None:
         raise error
     first = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
-    if found.text and (
-        first or not isinstance(error, KeyboardInterrupt)
-    ):  # all processes of a run are stopped together
+    told_by_first = isinstance(error, KeyboardInterrupt) and not first  # all processes of a run stop together
+    if found.text and not told_by_first:
         _say(found.text)
     raise SystemExit(found.code) from None
 
