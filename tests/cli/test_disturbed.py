@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,10 +84,11 @@ def files(home: Path) -> list[Path]:
 def last_words(text: str) -> list[str]:
     """What it said of its end."""
     assert "Traceback" not in text and "Exception" not in text
-    lines = [line for line in text.splitlines() if line.strip()]
-    start = max((i for i, line in enumerate(lines) if line.startswith(("transfusion:", "Stopped"))), default=None)
-    assert start is not None, text
-    return lines[start:]
+    said = re.split(
+        r"(?m)transfusion: |^(?=Stopped)", text
+    )  # the former may stand behind the bar of a process that died
+    assert len(said) > 1, text
+    return [line for line in said[-1].splitlines() if line.strip()]
 
 
 KILLED = {

@@ -114,5 +114,5 @@ def entry() -> None:
     """The ``transfusion`` console script."""
     # Waiting OpenMP threads that spin slow a busy machine down many times; read when torch is loaded, later on.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.stdout = Output(sys.stdout or open(os.devnull, "w"))  # none where it was closed: transfusion list datasets >&-
+    sys.stdout = Output(sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))  # there is none after >&-
     main()
