@@ -123,7 +123,7 @@ def test_stopped_by_hand(monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         transfusion("data prepare --config small.yaml")
     assert end.value.code == 130
-    assert "The same command goes on from here." in capsys.readouterr().out
+    assert capsys.readouterr().err == "Stopped. The same command goes on from here.\n"
 
 
 @pytest.mark.parametrize(

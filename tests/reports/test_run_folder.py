@@ -95,3 +95,22 @@ def test_latest_holds_what_the_run_holds(tmp_path):
     assert all(entry.resolve().parent == second.path.resolve() for entry in latest.iterdir())
     first.publish()
     assert "results.json" in os.listdir(latest) and "predictions.csv" not in os.listdir(latest)
+
+
+def test_a_run_that_did_not_begin_leaves_nothing(tmp_path):
+    folder = RunFolder.create("demo", tmp_path)
+    for name in ("config.yaml", ".lock", "events.out.tfevents.1"):
+        (folder.path / name).touch()
+    folder.discard()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_began_or_has_results_or_was_there_is_kept(tmp_path):
+    begun, evaluated, other = (RunFolder.create("demo", tmp_path) for _ in range(3))
+    begun.publish()
+    (evaluated.path / "results.json").touch()
+    for folder in (begun, evaluated, RunFolder(other.path)):
+        folder.discard()
+        assert folder.path.is_dir()
+    other.discard()
+    assert not other.path.exists()

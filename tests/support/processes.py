@@ -26,9 +26,6 @@ class Process:
     """
 
     def __init__(self, folder: Path, *args: str, terminal: bool = False, **variables: str) -> None:
-        environment = {**os.environ, "COLUMNS": "120", **variables}
-        environment.pop("TRANSFUSION_RUN_FOLDER", None)
-        self.output, self._parts = "", []
         inside: int | None = None
         if terminal:
             self._end, inside = pty.openpty()
@@ -36,7 +33,7 @@ class Process:
         self.process = subprocess.Popen(
             [sys.executable, str(COMMAND), *args],
             cwd=folder,
-            env=environment,
+            env=self.environment(variables),
             stdin=inside,
             stdout=subprocess.PIPE if inside is None else inside,
             stderr=subprocess.STDOUT,
@@ -47,6 +44,17 @@ class Process:
             self._end = self.process.stdout.fileno()
         else:
             os.close(inside)
+        self.listen()
+
+    @staticmethod
+    def environment(variables: dict[str, str]) -> dict[str, str]:
+        """The variables of this process, but for what a run passes on, and others."""
+        kept = {name: value for name, value in os.environ.items() if name != "TRANSFUSION_RUN_FOLDER"}
+        return {**kept, "COLUMNS": "120", **variables}
+
+    def listen(self) -> None:
+        """Take in what it says."""
+        self._parts: list[bytes] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

@@ -4,7 +4,6 @@ import logging
 import os
 import random
 import shlex
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from transfusion_cli.cli.resume import with_checkpoint
 from transfusion_cli.cli.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.run_split import Authority, RunSplit
-from transfusion_cli.errors import UserError
+from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 from transfusion_cli.inspection.depth import depth_remark
 from transfusion_cli.inspection.missing import missing_remark
 from transfusion_cli.reports.run_folder import RunFolder
@@ -32,6 +31,7 @@ from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
 from transfusion_cli.tasks.interruption import Interruption
 from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
+from transfusion_cli.tasks.together import Together
 from transfusion_cli.tasks.trainer import Trainer
 from transfusion_cli.trust import check_classes, foreign_packages
 
@@ -102,18 +102,23 @@ class TransfusionCLI(LightningCLI):
         import_all()
         verb, *flags = args
         self.sources = Sources(list(flags))
-        super().__init__(
-            TransferTask,
-            MedicalDataModule,
-            trainer_class=Trainer,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            auto_configure_optimizers=False,
-            parser_class=Parser,
-            parser_kwargs={"prog": "transfusion"},
-            args=[verb, *with_checkpoint(verb, flags)],
-        )
+        try:
+            super().__init__(
+                TransferTask,
+                MedicalDataModule,
+                trainer_class=Trainer,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=None,
+                auto_configure_optimizers=False,
+                parser_class=Parser,
+                parser_kwargs={"prog": "transfusion"},
+                args=[verb, *with_checkpoint(verb, flags)],
+            )
+        except BaseException:
+            if self.folder is not None:
+                self.folder.discard()
+            raise
 
     # --- the keys -------------------------------------------------------------------------------------------
 
@@ -236,39 +241,47 @@ class TransfusionCLI(LightningCLI):
             if config["logger"] in (None, True):
                 config["logger"] = recording.loggers(self.folder)
         try:
-            return super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
+            trainer = super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
         except (MisconfigurationException, TypeError, ValueError) as error:
-            if self.folder is not None:
-                self.folder.discard_if_empty()
             raise UserError("\n".join(str(error).splitlines()[:3])) from error
+        if isinstance(trainer.strategy.launcher, Together):
+            trainer.strategy.launcher.lost = self._lost
+        return trainer
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand != "fit" and self.own.ckpt_path is None:
             log.warning("No --ckpt_path: the weights are evaluated as they are before any training.")
         try:
             super()._run_subcommand(subcommand)
-        except BaseException as error:
-            if self.folder is not None:
-                self.folder.discard_if_empty()
-            if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.trainer.interrupted):
-                self._stopped()
+        except (Exception, KeyboardInterrupt) as error:
+            if subcommand == "fit" and self.last is not None:
+                if isinstance(error, Fault):
+                    error.next = f"resume with: {self.resume}"
+                elif not isinstance(error, UserError):
+                    error.add_note(f"Resume with: {self.resume}")
+                if isinstance(error, Stopped) and self.trainer.is_global_zero and (told := slurm.requeue(error.number)):
+                    error.add_note(f"SLURM: {told}.")
             raise
         finally:
             if self.folder is not None and self.trainer.is_global_zero:
                 self.folder.refresh()
 
-    def _stopped(self) -> None:
-        """Say how to go on after a signal, and exit as programs do that got one."""
-        interruption = self.trainer.interruption
-        number = (interruption and interruption.asked) or signal.SIGINT
+    @property
+    def last(self) -> Path | None:
+        """The checkpoint to go on from, if the run has written one."""
         last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
-        if last is not None and last.is_file() and self.trainer.is_global_zero:
-            print(
-                f"\nStopped. Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}{self.trust}", flush=True
-            )
-            if told := slurm.requeue(number):
-                print(f"SLURM: {told}.", flush=True)
-        raise SystemExit(128 + number)
+        return last if last is not None and last.is_file() else None
+
+    @property
+    def resume(self) -> str:
+        """The command that goes on with this run."""
+        return f"transfusion fit --ckpt_path {shlex.quote(str(self.last))}{self.trust}"
+
+    def _lost(self) -> str:
+        fault = Fault(*ALONE)
+        if self.config.subcommand == "fit" and self.last is not None:
+            fault.next = f"resume with: {self.resume}"
+        return str(fault)
 
     def before_fit(self) -> None:
         """Read the table of samples, whose mistakes are the likeliest, then say what is about to train."""

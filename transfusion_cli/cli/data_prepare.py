@@ -15,11 +15,7 @@ DEFAULT_FOLDER = "data_cache"
 
 
 def run(args: list[str]) -> DataCLI:
-    """Decode, and say what was written and how to use it.
-
-    Raises:
-        SystemExit: with code 130 after Ctrl-C.
-    """
+    """Decode, and say what was written and how to use it."""
     flags = OwnFlags("prepare", "Decode and resize every image once; training with --data.cache then reads the result.")
     flags.add_argument(
         "--size", type=size, help="side of the images to keep, or HEIGHTxWIDTH; that of the config if not given"
@@ -35,11 +31,7 @@ def run(args: list[str]) -> DataCLI:
     data.train_fraction, data.train_size = 1.0, None
     folder = data.cache or Path(DEFAULT_FOLDER)
     data.prepare_data()
-    try:
-        place = build_cache(data, folder, own.size or data.size, own.workers)
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from here.")
-        raise SystemExit(130) from None
+    place = build_cache(data, folder, own.size or data.size, own.workers)
     print(f"{len(place.rows):,} images of {place.size[0]} x {place.size[1]} pixels, {bytes_of(place) / 1e6:,.1f} MB")
     print(f"They are in {place.path}")
     use = rest if data.cache else [*rest, "--data.cache", str(folder)]

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import Any
 
 from transfusion_cli import __version__
+from transfusion_cli.cli import faults
+from transfusion_cli.cli.output import Output
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
@@ -78,36 +80,45 @@ def main(args: list[str] | None = None) -> Any:
         What the verb gives: for ``fit``, ``validate``, ``test``, ``predict`` and ``check`` the LightningCLI object.
 
     Raises:
-        SystemExit: with code 2 after a user's mistake, whose message went to stderr.
+        SystemExit: with code 2 after a user's mistake, 1 after a fault of the machine, 128 and its number after a
+            signal; what happened went to stderr.
     """
     verb, *rest = (sys.argv[1:] if args is None else args) or ["--help"]
     try:
-        match verb:
-            case "-h" | "--help" | "help":
-                print(HELP, end="")
-            case "-V" | "--version" | "version":
-                print(f"transfusion {__version__}")
-            case _ if verb in READS_CONFIGS:
+        with faults.signals_rise():
+            try:
+                return _run(verb, rest)
+            finally:
+                sys.stdout.flush()
+    except BaseException as error:
+        faults.end(error, " ".join([verb, *rest[:1]]) if verb == "data" else verb)
+
+
+def _run(verb: str, rest: list[str]) -> Any:
+    match verb:
+        case "-h" | "--help" | "help":
+            print(HELP, end="")
+        case "-V" | "--version" | "version":
+            print(f"transfusion {__version__}")
+        case _ if verb in READS_CONFIGS:
+            with faults.nothing_begun():
                 from transfusion_cli.cli.named_run import with_run
 
                 rest = with_run(verb, rest)
                 from transfusion_cli.cli.trusting import trusting
 
-                with trusting(rest) as rest:
-                    return import_module(VERBS[verb]).run(verb, rest)
-            case _ if verb in VERBS:
-                return import_module(VERBS[verb]).run(verb, rest)
-            case _:
-                raise UserError(f"There is no verb {verb!r}.\n{did_you_mean(verb, VERBS)}")
-    except UserError as error:
-        if os.environ.get("TRANSFUSION_DEBUG"):
-            raise
-        print(f"transfusion: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+                run = import_module(VERBS[verb]).run
+            with trusting(rest) as rest:
+                return run(verb, rest)
+        case _ if verb in VERBS:
+            return import_module(VERBS[verb]).run(verb, rest)
+        case _:
+            raise UserError(f"There is no verb {verb!r}.\n{did_you_mean(verb, VERBS)}")
 
 
 def entry() -> None:
     """The ``transfusion`` console script."""
     # Waiting OpenMP threads that spin slow a busy machine down many times; read when torch is loaded, later on.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.stdout = Output(sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))  # there is none after >&-
     main()

@@ -1,6 +1,7 @@
 """What all data modules share."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -34,7 +35,8 @@ from transfusion_cli.data.splits import (
     split_hash,
 )
 from transfusion_cli.data.units import units
-from transfusion_cli.errors import UserError
+from transfusion_cli.data.worker_faults import check_shared_memory
+from transfusion_cli.errors import Fault, UserError
 from transfusion_cli.targets import Target
 
 log = logging.getLogger(__name__)
@@ -128,6 +130,8 @@ class MedicalDataModule(LightningDataModule):
         self.run_split: RunSplit | None = None
         self.authority: Authority = "run"
         self.follows_run = False
+        # What failed while images were loaded, where the work could be done all the same.
+        self.fault: Fault | None = None
 
     # What a subclass says.
 
@@ -334,16 +338,23 @@ class MedicalDataModule(LightningDataModule):
     def _loader(self, split: Split, augment: augmentations.Augmentation | None = None, **batches: Any) -> MedicalLoader:
         samples = self.samples
         resize = Resize(self.size, self.resize)
+        world = 1 if self.trainer is None else self.trainer.num_devices
+        images = min(self.batch_size, len(samples.rows(split))) // self._place()[1]
+        check_shared_memory(images * self.in_chans * math.prod(self.size), self.num_workers, world)  # at 8 bits
         shuffle = None if self.shuffle_blocks is None else BlockShuffle(self.size, self.shuffle_blocks, self.seed)
         return MedicalLoader(
             self.dataset_class(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
             num_workers=self.num_workers,
             collate_fn=collate,
             worker_init_fn=quiet_worker,
+            bridged=self._note_fault,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             **batches,
         )
+
+    def _note_fault(self, fault: Fault) -> None:
+        self.fault = fault
 
     def _reader_of(self, split: Split) -> Reader:
         return self.make_reader(split) if self.cache is None else open_cache(self, self.cache, split)

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 from transfusion_cli.data.cache_files import ARRAYS, DEEP, RECORD, SHALLOW, load_array
 from transfusion_cli.data.cache_place import CachePlace
 from transfusion_cli.data.loader import quiet_worker
+from transfusion_cli.data.obedience import held_signals
 from transfusion_cli.data.resize import Resize, ResizeMode
-from transfusion_cli.errors import UserError
+from transfusion_cli.errors import Fault
 from transfusion_cli.files import itself
 
 Part = tuple[list[int], np.ndarray, dict[int, str], str]
@@ -92,7 +93,7 @@ def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator
     Processes of a DataLoader end by themselves when this one is killed.
 
     Raises:
-        UserError: One of them died.
+        Fault: One of them died.
     """
     workers = min(workers, len(chunks))
     loader = DataLoader(
@@ -103,13 +104,15 @@ def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator
         worker_init_fn=quiet_worker,
     )
     try:
-        yield from loader
+        with held_signals():
+            parts = iter(loader)
+        yield from parts
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise UserError(
-            "a process that decoded images was killed: out of memory, or a decoder that crashed\n"
-            "Try again with --workers 1; what was decoded is kept."
+        raise Fault(
+            "a process that decoded images was killed: out of memory, or a decoder that crashed",
+            "What was decoded is kept. Give --workers 1",
         ) from error
 
 

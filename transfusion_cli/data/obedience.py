@@ -3,9 +3,25 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-FOR_ALL = ("SIGINT", "SIGUSR1", "SIGUSR2")
+FOR_ALL = ("SIGINT", "SIGHUP", "SIGPIPE", "SIGUSR1", "SIGUSR2")
 """What a terminal or a scheduler sends to every process of a run, and workers need not know."""
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Hold back signals while workers start: until they obey, they would do what the main process does on a signal."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    held = {getattr(signal, name) for name in (*FOR_ALL, "SIGTERM") if hasattr(signal, name)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def obey_parent() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 
 from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.loader import quiet_worker
+from transfusion_cli.data.obedience import held_signals
 from transfusion_cli.data.samples import SampleTable
-from transfusion_cli.errors import UserError
+from transfusion_cli.errors import Fault
 from transfusion_cli.inspection.image_facts import FACTS, MISSING, UNREADABLE, image_facts
 
 CHUNK = 16
@@ -69,7 +70,7 @@ def scan(table: SampleTable, readers: dict[str, Reader], workers: int | None = N
         progress: Show a bar.
 
     Raises:
-        UserError: A decoder took its process down.
+        Fault: A decoder took its process down.
     """
     from tqdm import tqdm
 
@@ -93,11 +94,13 @@ def _results(read: _Chunk, chunks: list[np.ndarray], workers: int | None) -> Ite
         pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(read,))
         stack.callback(pool.shutdown, cancel_futures=True)  # so that Ctrl-C need not wait for the rest
         try:
-            yield from pool.map(_run, chunks)
+            with held_signals():
+                parts = pool.map(_run, chunks)
+            yield from parts
         except BrokenProcessPool as error:
-            raise UserError(
-                "a process that read images was killed: out of memory, or a decoder that crashed\n"
-                "Try --workers 1, and watch the memory"
+            raise Fault(
+                "a process that read images was killed: out of memory, or a decoder that crashed",
+                "Try --workers 1, and watch the memory",
             ) from error
 
 

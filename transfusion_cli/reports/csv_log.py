@@ -20,6 +20,11 @@ class _Writer(ExperimentWriter):
         with suppress(FileNotFoundError), open(self.metrics_file_path, newline="") as file:
             self.metrics_keys = next(csv.reader(file), [])
 
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        """Put new columns in, whole or not at all: Lightning would empty the file first."""
+        path = Path(self.metrics_file_path)
+        write_text(path, _text(fieldnames, _rows(path)))
+
 
 class MetricsCSV(CSVLogger):
     """Writes ``metrics.csv`` into the run folder, one row per step at which something was logged.
@@ -58,11 +63,7 @@ class MetricsCSV(CSVLogger):
         if not rows:
             return
         kept = [row for row in rows if int(row["step"] or 0) < steps]
-        content = io.StringIO(newline="")
-        writer = csv.DictWriter(content, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(kept)
-        write_text(path, content.getvalue())
+        write_text(path, _text(list(rows[0]), kept))
         last = (row for row in kept if int(row["step"] or 0) == steps - 1)
         self._kept = {(steps - 1, frozenset(name for name in row if row[name] and name != "step")) for row in last}
 
@@ -72,3 +73,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return []
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _text(columns: list[str], rows: list[dict[str, str]]) -> str:
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, fieldnames=columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return content.getvalue()

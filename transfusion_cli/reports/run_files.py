@@ -33,6 +33,7 @@ class RunFiles(pl.Callback):
         self.config = config
         self.seed = seed
         self._written = False
+        self._begun = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write the files, once, before the first phase."""
@@ -52,6 +53,12 @@ class RunFiles(pl.Callback):
             write_text(split, spreadsheet_frame(data.split_frame()).to_csv(index=False))
             write_text(split.with_suffix(".sha256"), f"{data.split_hash}\n")
         self.folder.publish()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """The run has begun: from now on it is worth keeping."""
+        if not self._begun and trainer.is_global_zero:
+            self.folder.publish()
+        self._begun = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop logged rows that a resumed run is about to write again."""

@@ -1,6 +1,7 @@
 """One folder per run, never written over by another."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ EVENTS = "events.out.tfevents"
 LOCK = ".lock"
 """Held by the process that trains."""
 
+RESULTS = ("checkpoints/*.ckpt", "results*.json", "predictions*.csv")
+"""What no folder is taken back with."""
+
 _VARIABLE = "TRANSFUSION_RUN_FOLDER"
 
 
@@ -33,6 +37,8 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._made = False
+        """Whether it was made here, for a run that has not begun."""
 
     @classmethod
     def create(cls, name: str, root: Path = ROOT) -> "RunFolder":
@@ -62,7 +68,9 @@ class RunFolder:
                     f"Could not make the run folder {path}: {error.strerror}.\n"
                     "Run from a folder that you may write to, or give --root another place."
                 ) from error
-        return cls(path)
+        folder = cls(path)
+        folder._made = True
+        return folder
 
     @classmethod
     def holding(cls, ckpt_path: str | Path | None) -> "RunFolder | None":
@@ -113,16 +121,17 @@ class RunFolder:
                 "Wait until it ends, or start a run of its own: leave --ckpt_path out."
             )
 
-    def discard_if_empty(self) -> None:
-        """Take back the folder of a run that ended before it began."""
-        with suppress(OSError):  # it, or the one above, holds something
-            if [entry.name for entry in self.path.iterdir()] == [LOCK]:
-                (self.path / LOCK).unlink()
-            self.path.rmdir()
+    def discard(self) -> None:
+        """Take back a folder that was made here, where the run ended before its first step and left no results."""
+        if not self._made or any(found for pattern in RESULTS for found in self.path.glob(pattern)):
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):  # the one above holds other runs
             self.path.parent.rmdir()
 
     def publish(self) -> None:
-        """Make ``latest/`` lead to this run."""
+        """Keep this folder, now that the run began, and make ``latest/`` lead to it."""
+        self._made = False
         self._link(SOON)
 
     def refresh(self) -> None:

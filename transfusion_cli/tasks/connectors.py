@@ -4,6 +4,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
+from transfusion_cli.tasks.together import Together
+
 
 class NamedCheckpoints(_CheckpointConnector):
     """Restores the checkpoint that was named, and no other.
@@ -32,5 +34,7 @@ def connect(trainer: pl.Trainer) -> None:
     """Give a trainer these parts."""
     trainer._checkpoint_connector = NamedCheckpoints(trainer)
     trainer._signal_connector = NoSignals(trainer)
+    if type(trainer.strategy.launcher) in Together.__bases__:
+        trainer.strategy.launcher.__class__ = Together
     # One collective in each batch less: it would tell the other processes of a signal.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

@@ -2,20 +2,24 @@
 
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 import torch
 
+from transfusion_cli.errors import Fault, Stopped
 from transfusion_cli.tasks.run_checkpoint import RunCheckpoint, between_steps
 
 log = logging.getLogger(__name__)
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
-"""What ends a run: Ctrl-C, and what schedulers send before they end a job."""
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGUSR1", "SIGUSR2")
+"""What ends a run: Ctrl-C, a terminal or a reader that is gone, and what schedulers send before they end a job."""
+
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 SAVE, STOP = 1, 2
 """What processes agree upon."""
@@ -24,7 +28,8 @@ SAVE, STOP = 1, 2
 class Interruption(pl.Callback):
     """On a signal, finish the optimizer step, write ``last.ckpt`` and stop; a second Ctrl-C stops at once.
 
-    In a validation, that validation and its checkpoint come first. Also has ``last.ckpt`` written from time to time.
+    In a validation, that validation and its checkpoint come first. A fault of the machine that the data module could
+    bridge (``MedicalDataModule.fault``) ends the run in the same way. Also has ``last.ckpt`` written from time to time.
     Processes agree after each step: it does not matter which of them was told.
 
     Args:
@@ -46,7 +51,8 @@ class Interruption(pl.Callback):
         previous: dict[int, Any] = {}
         try:
             for number in SIGNALS:
-                previous[number] = signal.signal(number, self._ask)
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                    previous[number] = signal.signal(number, self._ask)
         except ValueError:  # not in the main thread, where Python allows no signal handlers
             pass
         try:
@@ -56,8 +62,10 @@ class Interruption(pl.Callback):
                 signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and (self.asked or not self._training):
-            raise KeyboardInterrupt
+        if number == signal.SIGPIPE and not getattr(sys.stdout, "unread", False):
+            return  # of a worker that died, or of a connection: who writes there gets an error
+        if not self._training or (number == signal.SIGINT and self.asked):
+            raise Stopped(number)
         if self.asked is None:
             self.asked = signal.Signals(number)
             again = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
@@ -78,13 +86,23 @@ class Interruption(pl.Callback):
         """Stop, now that what was logged of the batch before is written.
 
         Raises:
-            KeyboardInterrupt: Lightning's way to end a run early.
+            Stopped: a signal.
+            Fault: a fault.
         """
         # After a validation or an epoch, the checkpoint of this very step has been written.
         if self._undecided and self.checkpoint._last_global_step_saved == trainer.global_step:
             self.leaving = self._agree(trainer) == STOP
         if self.leaving:
-            raise KeyboardInterrupt
+            self.leave(trainer)
+
+    def leave(self, trainer: pl.Trainer) -> NoReturn:
+        """End the run, for which everything is saved.
+
+        Raises:
+            Stopped: a signal.
+            Fault: a fault.
+        """
+        raise self._fault(trainer) or Stopped(self.asked or signal.SIGINT)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Agree on whether another phase begins."""
@@ -93,9 +111,13 @@ class Interruption(pl.Callback):
 
     def _agree(self, trainer: pl.Trainer) -> int:
         due = trainer.is_global_zero and self.checkpoint.due
-        wish = STOP if self.asked else SAVE if due else 0
+        wish = STOP if self.asked or self._fault(trainer) else SAVE if due else 0
         if trainer.world_size == 1:
             return wish
         wishes = torch.tensor(wish, device=trainer.strategy.root_device)
         torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
         return int(wishes)
+
+    @staticmethod
+    def _fault(trainer: pl.Trainer) -> Fault | None:
+        return getattr(trainer.datamodule, "fault", None)  # type: ignore[attr-defined]

@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import lightning.pytorch as pl
@@ -90,9 +91,10 @@ class Trainer(pl.Trainer):
                     # Evaluation mode is the strategy's choice here, and normalisation is the task's.
                     warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training")
                     warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
-                    super().fit(model, **data, ckpt_path=resumed, weights_only=True)
+                    with _interrupts_rise():
+                        super().fit(model, **data, ckpt_path=resumed, weights_only=True)
                 if self.interruption is not None and self.interruption.leaving:
-                    raise KeyboardInterrupt
+                    self.interruption.leave(self)
         self.fit_loop.max_epochs = max_epochs
 
     def _prepare(self, model: TransferTask, ckpt_path: str | None) -> int:
@@ -175,19 +177,22 @@ class Trainer(pl.Trainer):
         self, model: Any = None, dataloaders: Any = None, ckpt_path: str | None = None, **kwargs: Any
     ) -> Any:
         """Evaluate on the validation split; ``ckpt_path`` may be a delta checkpoint."""
-        return super().validate(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+        with _interrupts_rise():
+            return super().validate(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
 
     def test(  # type: ignore[override]
         self, model: Any = None, dataloaders: Any = None, ckpt_path: str | None = None, **kwargs: Any
     ) -> Any:
         """Evaluate on the test split; ``ckpt_path`` may be a delta checkpoint."""
-        return super().test(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+        with _interrupts_rise():
+            return super().test(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
 
     def predict(  # type: ignore[override]
         self, model: Any = None, dataloaders: Any = None, ckpt_path: str | None = None, **kwargs: Any
     ) -> Any:
         """Predict; ``ckpt_path`` may be a delta checkpoint."""
-        return super().predict(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
+        with _interrupts_rise():
+            return super().predict(model, dataloaders, ckpt_path=self._prepared(model, ckpt_path), **kwargs)
 
     def _meet(self) -> None:
         """See that processes of several machines will find each other."""
@@ -218,3 +223,14 @@ class Trainer(pl.Trainer):
         if not path:
             raise UserError(f"This run has written no {ckpt_path} checkpoint.\nGive --ckpt_path the path of one.")
         return path
+
+
+@contextmanager
+def _interrupts_rise() -> Iterator[None]:
+    """Raise what interrupted a loop, in place of the SystemExit that Lightning makes of it."""
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
