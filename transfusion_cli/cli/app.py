@@ -22,10 +22,10 @@ from transfusion_cli.cli.resume import with_checkpoint
 from transfusion_cli.cli.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.run_split import Authority, RunSplit
-from transfusion_cli.errors import UserError
+from transfusion_cli.errors import Fault, UserError
 from transfusion_cli.inspection.depth import depth_remark
 from transfusion_cli.inspection.missing import missing_remark
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.reports.run_folder import RunFolder, check_name
 from transfusion_cli.reports.summary import summary
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
@@ -51,6 +51,8 @@ AUTHORITY = (
     "Whose split counts where --ckpt_path names a run: that of the run (new samples are left out), or that of the "
     "data, if no sample to be evaluated was trained on, or (data_unchecked) in any case."
 )
+
+OUTPUT = "Folder to write results and predictions to; that of the run when null. Files that are there stay."
 
 LINKED = {
     "--data.seed": "--seed_everything",
@@ -147,6 +149,8 @@ class TransfusionCLI(LightningCLI):
         parser.set_defaults(weights_only=True)  # a checkpoint is data; nothing in it may run
         if subcommand == "test":
             parser.set_defaults(verbose=False)  # our own table has intervals
+        if subcommand != "fit":
+            parser.add_argument("--output", type=str | None, default=None, help=OUTPUT)
         return parser
 
     # --- reading them ---------------------------------------------------------------------------------------
@@ -166,6 +170,7 @@ class TransfusionCLI(LightningCLI):
         if own.name is None:
             named = [path.stem for path in self.sources.configs]
             own.name = named[-1] if named else "default"
+        check_name(own.name)
         if self.records and self.config.subcommand == "fit" and own.ckpt_path is None:
             begun = slurm.begun_run(Path(own.root), own.name)
             if begun is not None:
@@ -202,26 +207,40 @@ class TransfusionCLI(LightningCLI):
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
         if self.records and not config["fast_dev_run"]:
-            own = self.own
-            # Going on from any other checkpoint than the last would write over what the run did after it.
-            branches = self.config.subcommand == "fit" and Path(own.ckpt_path or "").name != "last.ckpt"
-            resumed = None if branches else RunFolder.holding(own.ckpt_path)
-            if resumed is not None:
-                resumed.refuse_links()
-            self.folder = resumed or RunFolder.create(own.name, Path(own.root))
-            if self.config.subcommand == "fit":
-                self.folder.occupy()
+            self.folder = self._place()
             self.folder.share()
-            callbacks += recording.recorders(self.folder, self.saved_config(), own.seed_everything)
+            callbacks += recording.recorders(self.folder, self.saved_config(), self.own.seed_everything)
             recording.settle(callbacks, self.folder.checkpoints)
             if config["logger"] in (None, True):
-                config["logger"] = recording.loggers(self.folder)
+                of_own = self.config.subcommand != "validate" or self.own.output
+                config["logger"] = recording.loggers(self.folder, self.config.subcommand) if of_own else False
         try:
             return super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
         except (MisconfigurationException, TypeError, ValueError) as error:
-            if self.folder is not None:
-                self.folder.discard_if_empty()
+            self._discard_folder()
             raise UserError("\n".join(str(error).splitlines()[:3])) from error
+
+    def _place(self) -> RunFolder:
+        """Where the run writes: a folder of its own, that of the run it goes on with or evaluates, or ``--output``."""
+        own, trains = self.own, self.config.subcommand == "fit"
+        # Going on from any other checkpoint than the last would write over what the run did after it.
+        branches = trains and Path(own.ckpt_path or "").name != "last.ckpt"
+        if output := own.get("output"):
+            folder = RunFolder(Path(output).expanduser())
+        else:
+            folder = (None if branches else RunFolder.holding(own.ckpt_path)) or RunFolder.create(
+                own.name, Path(own.root)
+            )
+        if self.config.subcommand != "validate" or output:  # which else leaves nothing but what it prints
+            folder.require_writable("" if trains else "Give another folder: --output DIR")
+            folder.refuse_links()
+        if trains:
+            folder.occupy()
+        return folder
+
+    def _discard_folder(self) -> None:
+        if self.folder is not None and self.own.get("output") is None:
+            self.folder.discard_if_empty()
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand != "fit" and self.own.ckpt_path is None:
@@ -229,21 +248,30 @@ class TransfusionCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except BaseException as error:
-            if self.folder is not None:
-                self.folder.discard_if_empty()
+            self._discard_folder()
+            if isinstance(error, Fault) and subcommand == "fit" and self.last is not None:
+                error.next = f"resume with: {self.resume}"
             if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.trainer.interrupted):
                 self._stopped()
             raise
+
+    @property
+    def last(self) -> Path | None:
+        """The checkpoint to go on from, if the run has written one."""
+        last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
+        return last if last is not None and last.is_file() else None
+
+    @property
+    def resume(self) -> str:
+        """The command that goes on with this run."""
+        return f"transfusion fit --ckpt_path {shlex.quote(str(self.last))}{self.trust}"
 
     def _stopped(self) -> None:
         """Say how to go on after a signal, and exit as programs do that got one."""
         interruption = self.trainer.interruption
         number = (interruption and interruption.asked) or signal.SIGINT
-        last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
-        if last is not None and last.is_file() and self.trainer.is_global_zero:
-            print(
-                f"\nStopped. Resume with: transfusion fit --ckpt_path {shlex.quote(str(last))}{self.trust}", flush=True
-            )
+        if self.last is not None and self.trainer.is_global_zero:
+            print(f"\nStopped. Resume with: {self.resume}", flush=True)
             if told := slurm.requeue(number):
                 print(f"SLURM: {told}.", flush=True)
         raise SystemExit(128 + number)

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import glob
+import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.run_record import RunRecord
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import horizon, restricted_mean
 
 SHOWN = 3
@@ -89,7 +91,7 @@ def find_runs(words: Sequence[str], root: Path) -> list[Path]:
         if not runs:
             raise UserError(
                 f"There is no run behind {word!r}.\n"
-                f"Give run folders, such as {root}/NAME/version_0, or names of runs under --root {root}."
+                f"Give run folders, such as {root}/NAME/version_0, or names of runs in it; --root DIR is another place."
             )
         found |= {run.resolve(): run for run in runs}  # a run may be reached in several ways
     return list(found.values())
@@ -213,14 +215,14 @@ def _short(value: Any) -> str:
 def write(groups: Sequence[Group], path: Path) -> Path:
     """Write a CSV file with a row for each number of each group: ``path``, or ``name_1.csv`` where that exists."""
     path = free_path(path.expanduser())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["group", "name", "differs", "folders", *Measure._fields])
-        for number, group in enumerate(groups):
-            differs = "; ".join(f"{key}={value}" for key, value in group.differs.items())
-            folders = "; ".join(str(one.folder) for one in group.runs)
-            for measure in group.measures.values():
-                cells = ["" if value is None or value != value else value for value in measure]
-                writer.writerow([number, group.name, differs, folders, *cells])
+    content = io.StringIO(newline="")
+    writer = csv.writer(content)
+    writer.writerow(["group", "name", "differs", "folders", *Measure._fields])
+    for number, group in enumerate(groups):
+        differs = "; ".join(f"{key}={value}" for key, value in group.differs.items())
+        folders = "; ".join(str(one.folder) for one in group.runs)
+        for measure in group.measures.values():
+            cells = ["" if value is None or value != value else value for value in measure]
+            writer.writerow([number, group.name, differs, folders, *cells])
+    write_text(path, content.getvalue())
     return path

@@ -1,5 +1,6 @@
 """The dispatcher: finds the verb and imports what that verb needs, nothing more."""
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -75,7 +76,7 @@ def main(args: list[str] | None = None) -> Any:
         What the verb gives: for ``fit``, ``validate``, ``test``, ``predict`` and ``check`` the LightningCLI object.
 
     Raises:
-        SystemExit: with code 2 after a user's mistake, whose message went to stderr.
+        SystemExit: with code 2 after a user's mistake, 1 after a fault of the machine; the message went to stderr.
     """
     verb, *rest = (sys.argv[1:] if args is None else args) or ["--help"]
     try:
@@ -97,11 +98,15 @@ def main(args: list[str] | None = None) -> Any:
         if os.environ.get("TRANSFUSION_DEBUG"):
             raise
         print(f"transfusion: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(error.code) from None
 
 
 def entry() -> None:
     """The ``transfusion`` console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal has no letter for is shown as "?": no run shall end because of an ellipsis.
+        if isinstance(stream, io.TextIOWrapper):  # not where Python has no console, or a caller put something else
+            stream.reconfigure(errors="replace")
     # Waiting OpenMP threads that spin slow a busy machine down many times; read when torch is loaded, later on.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     main()
