@@ -1,12 +1,12 @@
 """The dispatcher: finds the verb and imports what that verb needs, nothing more."""
 
-import io
 import os
 import sys
 from importlib import import_module
 from typing import Any
 
 from transfusion_cli import __version__
+from transfusion_cli.cli.terminal import show_everything
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
@@ -103,10 +103,7 @@ def main(args: list[str] | None = None) -> Any:
 
 def entry() -> None:
     """The ``transfusion`` console script."""
-    for stream in (sys.stdout, sys.stderr):
-        # What a terminal has no letter for is shown as "?": no run shall end because of an ellipsis.
-        if isinstance(stream, io.TextIOWrapper):  # not where Python has no console, or a caller put something else
-            stream.reconfigure(errors="replace")
+    show_everything()
     # Waiting OpenMP threads that spin slow a busy machine down many times; read when torch is loaded, later on.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     main()
