@@ -96,10 +96,15 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
     except RuntimeError:  # tensors of other shapes
         unexpected = list(tensors)
     state = {name: tensor.detach().cpu() for name, tensor in task.state_dict().items()}
-    if unexpected or state_hash(state) != own.get("state_sha256"):
+    if unexpected:
         raise UserError(
             f"{path} does not fit the configured network ({len(unexpected)} tensors without a place).\n"
             "Use the run's own config: leave --config out, or give its --model.transfer."
+        )
+    if state_hash(state) != own.get("state_sha256"):
+        raise UserError(
+            f"{path} is damaged, or the configured network is another: together they are not what was saved.\n"
+            "Use the run's own config (leave --config out or give its --model.transfer), or the run's best.ckpt."
         )
     task.validation_metrics, task.split = own.get("metrics", {}), own.get("split")
 
