@@ -104,7 +104,14 @@ def test_training(name, goes_on, fails, capsys, home, tmp_path, monkeypatch):
     command = lines[1].removeprefix("Free some space there, then resume with: transfusion ")
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
     transfusion(command)  # as it is to be typed: the path has a space
+    typed = [
+        shlex.split(line)
+        for line in capsys.readouterr().out.splitlines()
+        if "--logdir" in line or "--ckpt_path" in line
+    ]
+    assert len(typed) == 4 and all(Path(words[3 if "--ckpt_path" in words else 2]).exists() for words in typed)
     assert list(run.rglob(name))
 
 
