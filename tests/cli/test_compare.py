@@ -107,7 +107,7 @@ def test_runs_by_folder_pattern_and_name_each_once_and_in_order(home, capsys):
     assert "no run behind 'b'" in mistake("compare a b", capsys)
     assert "transfusion compare --help" in mistake("compare", capsys)
     (made[0] / "results.json").write_text("{")
-    assert "version_2 cannot be read" in mistake("compare a", capsys)
+    assert "version_2/results.json is not as the run wrote it" in mistake("compare a", capsys)
 
 
 def test_csv_has_a_row_for_each_number_and_never_replaces_a_file(home):

@@ -159,3 +159,22 @@ def test_mistakes(tree, capsys):
     assert "--workers must be at least 0" in mistake(f"{base} --workers -1", capsys)
     assert "table not found" in mistake(base.replace("table.csv", "nowhere.csv"), capsys)
     assert "Did you mean" in mistake(f"{base} --data.bach_size 3", capsys)
+
+
+def test_a_pixel_that_is_no_number(tree, capsys):
+    """Found beforehand; and where nobody looked, training ends with the name of the file."""
+    values = np.random.default_rng(0).random((20, 24)).astype(np.float32)
+    values[3, 4] = np.nan
+    Image.fromarray(values).save(tree / "images/nan.tif")
+    rows = pd.read_csv(tree / "table.csv").values.tolist()
+    write(tree, [*rows, ("images/nan.tif", "sick", "p99", "train")])
+    code, _ = check()
+    out = " ".join(capsys.readouterr().out.split())
+    assert code == 1 and "1 images cannot be read: images/nan.tif (1 of its pixels are NaN or infinite)" in out
+    flags = "--model.backbone cifar_resnet20 --model.pretrained false --data.image_size 16 --data.num_workers 0"
+    message = mistake(
+        f"fit --config images_bn --data.root . --data.table table.csv {flags} --trainer.logger false "
+        "--trainer.accelerator cpu --trainer.enable_progress_bar false --trainer.enable_checkpointing false",
+        capsys,
+    )
+    assert "images/nan.tif\n1 of its pixels are NaN or infinite" in message

@@ -38,6 +38,7 @@ FLAGS = {
     "--trainer.accelerator": ["--trainer.accelerator", "expected one argument"],
     "--checkpoint.monitr x": ["'monitr'", "Did you mean monitor?"],
     "--nam x": ["'nam'", "Did you mean name?"],
+    "--name ../../x": ["--name '../../x'", "no name for a folder inside --root", "--root DIR"],
     "--seed_everything x": ["seed_everything", "'x'"],
     "bn.yaml": ["no place for 'bn.yaml'", "--config bn.yaml"],
     "--config nowhere.yaml": ["No such config: nowhere.yaml", "transfusion list configs"],

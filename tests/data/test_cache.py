@@ -196,7 +196,9 @@ def test_a_full_disk_is_an_error_and_no_crash(table, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache_decoder._Writer, "write", write)
-    with pytest.raises(UserError, match=r"cannot write .*\n.*No space left on device\n"):
+    with pytest.raises(
+        UserError, match=r"Could not write .*: No space left on device; .* MB are free there\n.*--data.cache, then"
+    ):
         prepared(module(table), tmp_path / "cache")
 
 

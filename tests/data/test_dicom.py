@@ -80,8 +80,10 @@ def test_a_frame_larger_than_the_header_says(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("slope", ["nan", "inf"])
 @pytest.mark.parametrize("window", [{}, {"WindowCenter": 5, "WindowWidth": 9, "VOILUTFunction": "SIGMOID"}])
-def test_values_that_are_no_numbers(tmp_path, slope, window):
-    pixels = np.zeros((4, 5), np.uint16)
+@pytest.mark.parametrize("level", [0, 1])
+def test_values_that_are_no_numbers(tmp_path, slope, window, level):
+    """Of an infinite one (level 1) a sigmoid would make a fine white."""
+    pixels = np.full((4, 5), level, np.uint16)
     path = save_dicom(tmp_path / "a.dcm", pixels, 12, RescaleSlope=1, RescaleIntercept=0, **window)
     path.write_bytes(path.read_bytes().replace(b"DS\x04\x001.0 ", b"DS\x04\x00" + slope.encode() + b" "))
     with pytest.raises(UserError, match="20 of its pixels are NaN or infinite"):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.errors import UserError
+from transfusion_cli.reports.run_folder import RunFolder, check_name
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +115,19 @@ def test_what_began_or_has_results_or_was_there_is_kept(tmp_path):
         assert folder.path.is_dir()
     other.discard()
     assert not other.path.exists()
+
+
+@pytest.mark.parametrize("name", ["chexpert", "chexpert/bn", "größe 2", "..x", "a.b", "-"])
+def test_names_of_runs(name, tmp_path):
+    assert check_name(name) == name
+    assert tmp_path in RunFolder.create(name, tmp_path).path.resolve().parents
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../../x", "/tmp/x", "a/../b", "a//b", "x/", "a\\b", "a\nb", "a\tb", "\x1b[2J", "a\0", "\udcff"],
+)
+def test_names_that_lead_elsewhere_or_cannot_be_shown(name):
+    with pytest.raises(UserError) as caught:
+        check_name(name)
+    assert len(str(caught.value).splitlines()) == 2 and str(caught.value).isascii()

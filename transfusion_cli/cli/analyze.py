@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.networks import Network, Spec, load_networks, run_config
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import require_writable, whole_file, write_text
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +55,16 @@ def run(verb: str, args: list[str]) -> Path:
     config = next((path for path in map(run_config, specs) if path is not None), None)
     bench = Bench(networks(specs, config, rest), own, lambda: data_module(config, rest))
     bench.layers = {n.name: layers(n, own.layers) for n in bench.networks}
-    folder = own.out or Path("analysis") / slug(network.name for network in bench.networks)
+    folder = free_path((own.out or Path("analysis") / slug(network.name for network in bench.networks)).expanduser())
+    require_writable(folder)
     findings = {}
     for what in own.what:
         log.info("%s ...", what)
         findings[what] = ANALYSES[what].run(bench)
-    folder = free_path(folder.expanduser())
     write(folder, findings, about(bench, args))
     for found in findings.values():
         print(f"\n{found.text}")
-    print(f"\nWritten to {folder}/; figures also by tensorboard --logdir {folder}")
+    print(f"\nWritten to {folder}/; figures also by tensorboard --logdir {shlex.quote(str(folder))}")
     return folder
 
 
@@ -153,16 +155,17 @@ def about(bench: Bench, args: list[str]) -> dict[str, Any]:
 def write(folder: Path, findings: dict[str, Findings], description: dict[str, Any]) -> None:
     """Tables as CSV; figures as PNG and SVG and, with the text, as events for TensorBoard."""
     from pandas import DataFrame
-    from torch.utils.tensorboard import SummaryWriter
 
-    folder.mkdir(parents=True)
-    (folder / "analysis.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    with SummaryWriter(str(folder)) as events:
+    from transfusion_cli.reports.curves import Events
+
+    write_text(folder / "analysis.json", json.dumps(description, indent=2) + "\n")
+    with Events(folder) as events:
         for what, found in findings.items():
             for name, rows in found.tables.items():
-                DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+                write_text(folder / f"{name}.csv", DataFrame(rows).to_csv(index=False))
             for name, figure in found.figures.items():
                 for kind in ("png", "svg"):
-                    figure.savefig(folder / f"{slug([name])}.{kind}", dpi=150)
+                    with whole_file(folder / f"{slug([name])}.{kind}") as file:
+                        figure.savefig(file, format=kind, dpi=150)
                 events.add_figure(f"{what}/{name}", figure, 0)
             events.add_text(what, f"```\n{found.text}\n```", 0)

@@ -24,7 +24,7 @@ from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 from transfusion_cli.inspection.depth import depth_remark
 from transfusion_cli.inspection.missing import missing_remark
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.reports.run_folder import RunFolder, check_name
 from transfusion_cli.reports.summary import summary
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
@@ -61,6 +61,8 @@ BY_RUN = {
     "predict": f"{EVALUATE} --input FILE or FOLDER predicts images without labels, read as the run read its own.",
 }
 """What the keys of a verb do not tell."""
+
+OUTPUT = "Folder to write results and predictions to; that of the run when null. Files that are there stay."
 
 LINKED = {
     "--data.seed": "--seed_everything",
@@ -163,6 +165,8 @@ class TransfusionCLI(LightningCLI):
         parser.set_defaults(weights_only=True)  # a checkpoint is data; nothing in it may run
         if subcommand == "test":
             parser.set_defaults(verbose=False)  # our own table has intervals
+        if subcommand != "fit":
+            parser.add_argument("--output", type=str | None, default=None, help=OUTPUT)
         return parser
 
     # --- reading them ---------------------------------------------------------------------------------------
@@ -188,6 +192,7 @@ class TransfusionCLI(LightningCLI):
         if own.name is None:
             named = [path.stem for path in self.sources.configs]
             own.name = named[-1] if named else "default"
+        check_name(own.name)
         if self.records and self.config.subcommand == "fit" and own.ckpt_path is None:
             begun = slurm.begun_run(Path(own.root), own.name)
             if begun is not None:
@@ -226,20 +231,13 @@ class TransfusionCLI(LightningCLI):
         if self.records:
             callbacks += recording.progress(config)
         if self.records and not config["fast_dev_run"]:
-            own = self.own
-            # Going on from any other checkpoint than the last would write over what the run did after it.
-            branches = self.config.subcommand == "fit" and Path(own.ckpt_path or "").name != "last.ckpt"
-            resumed = None if branches else RunFolder.holding(own.ckpt_path)
-            if resumed is not None:
-                resumed.refuse_links()
-            self.folder = resumed or RunFolder.create(own.name, Path(own.root))
-            if self.config.subcommand == "fit":
-                self.folder.occupy()
+            self.folder = self._place()
             self.folder.share()
-            callbacks += recording.recorders(self.folder, self.saved_config(), own.seed_everything)
+            callbacks += recording.recorders(self.folder, self.saved_config(), self.own.seed_everything)
             recording.settle(callbacks, self.folder.checkpoints)
             if config["logger"] in (None, True):
-                config["logger"] = recording.loggers(self.folder)
+                of_own = self.config.subcommand != "validate" or self.own.output
+                config["logger"] = recording.loggers(self.folder, self.config.subcommand) if of_own else False
         try:
             trainer = super()._instantiate_trainer(config, [c for c in callbacks if wanted(c, config)])
         except (MisconfigurationException, TypeError, ValueError) as error:
@@ -247,6 +245,24 @@ class TransfusionCLI(LightningCLI):
         if isinstance(trainer.strategy.launcher, Together):
             trainer.strategy.launcher.lost = self._lost
         return trainer
+
+    def _place(self) -> RunFolder:
+        """Where the run writes: a folder of its own, that of the run it goes on with or evaluates, or ``--output``."""
+        own, trains = self.own, self.config.subcommand == "fit"
+        # Going on from any other checkpoint than the last would write over what the run did after it.
+        branches = trains and Path(own.ckpt_path or "").name != "last.ckpt"
+        if output := own.get("output"):
+            folder = RunFolder(Path(output).expanduser())
+        else:
+            folder = (None if branches else RunFolder.holding(own.ckpt_path)) or RunFolder.create(
+                own.name, Path(own.root)
+            )
+        if self.config.subcommand != "validate" or output:  # which else leaves nothing but what it prints
+            folder.require_writable("" if trains else "Give another folder: --output DIR")
+            folder.refuse_links()
+        if trains:
+            folder.occupy()
+        return folder
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand != "fit" and self.own.ckpt_path is None:

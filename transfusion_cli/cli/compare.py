@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from transfusion_cli.cli.find_runs import ROOT, find_runs
 from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.run_record import RunRecord
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import horizon, restricted_mean
 
 SHOWN = 3
@@ -195,14 +197,14 @@ def _short(value: Any) -> str:
 def write(groups: Sequence[Group], path: Path) -> Path:
     """Write a CSV file with a row for each number of each group: ``path``, or ``name_1.csv`` where that exists."""
     path = free_path(path.expanduser())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["group", "name", "differs", "folders", *Measure._fields])
-        for number, group in enumerate(groups):
-            differs = "; ".join(f"{key}={value}" for key, value in group.differs.items())
-            folders = "; ".join(str(one.folder) for one in group.runs)
-            for measure in group.measures.values():
-                cells = ["" if value is None or value != value else value for value in measure]
-                writer.writerow([number, group.name, differs, folders, *cells])
+    content = io.StringIO(newline="")
+    writer = csv.writer(content)
+    writer.writerow(["group", "name", "differs", "folders", *Measure._fields])
+    for number, group in enumerate(groups):
+        differs = "; ".join(f"{key}={value}" for key, value in group.differs.items())
+        folders = "; ".join(str(one.folder) for one in group.runs)
+        for measure in group.measures.values():
+            cells = ["" if value is None or value != value else value for value in measure]
+            writer.writerow([number, group.name, differs, folders, *cells])
+    write_text(path, content.getvalue())
     return path

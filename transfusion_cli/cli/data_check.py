@@ -8,6 +8,7 @@ from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
 from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import require_writable, write_text
 from transfusion_cli.inspection.counts import co_occurrence
 from transfusion_cli.inspection.finding import LEVELS
 from transfusion_cli.inspection.report import Report, inspect
@@ -33,6 +34,8 @@ def run(args: list[str]) -> Report:
     if own.workers is not None and own.workers < 0:
         raise UserError(f"--workers must be at least 0, got {own.workers}")
     quieten()
+    if own.out is not None:
+        require_writable(own.out.expanduser())
     report = inspect(DataCLI(rest).datamodule, own.workers)
     print(f"\n{counts_table(report)}\n\n{images_text(report)}\n{findings_text(report)}")
     if own.out is not None:
@@ -49,10 +52,9 @@ def run(args: list[str]) -> Report:
 def write(report: Report, folder: Path) -> Path:
     """Write the report into a new folder, ``folder`` or the first free ``folder_1``, ``folder_2``, ..."""
     folder = free_path(folder.expanduser())
-    folder.mkdir(parents=True)
-    (folder / "report.json").write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
-    spreadsheet_frame(report.problems()).to_csv(folder / "problems.csv", index=False)
-    (folder / "exclude.txt").write_text("".join(f"{name}\n" for name in report.surplus()), encoding="utf-8")
+    write_text(folder / "report.json", json.dumps(report.as_dict(), indent=2) + "\n")
+    write_text(folder / "problems.csv", spreadsheet_frame(report.problems()).to_csv(index=False))
+    write_text(folder / "exclude.txt", "".join(f"{name}\n" for name in report.surplus()))
     return folder
 
 

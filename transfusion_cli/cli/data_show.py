@@ -6,6 +6,7 @@ from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
 from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import whole_file
 from transfusion_cli.inspection.contact_sheet import choose, contact_sheet, exhibits
 
 
@@ -37,7 +38,8 @@ def run(args: list[str]) -> Path:
     if not path.parent.is_dir():
         raise UserError(f"no folder {path.parent}\nMake it, or choose another --out")
     shown = exhibits(data, rows, own.split, own.epochs)
-    contact_sheet(data, shown, own.split).savefig(path)
+    with whole_file(path) as file:
+        contact_sheet(data, shown, own.split).savefig(file, format="png")
     print(f"Written to {path}: {len(rows)} samples of the {own.split} split.")
     for exhibit in shown:
         if exhibit.reason:

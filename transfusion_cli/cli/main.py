@@ -8,6 +8,7 @@ from typing import Any
 from transfusion_cli import __version__
 from transfusion_cli.cli import faults
 from transfusion_cli.cli.output import Output
+from transfusion_cli.cli.terminal import show_everything
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
@@ -118,6 +119,7 @@ def _run(verb: str, rest: list[str]) -> Any:
 
 def entry() -> None:
     """The ``transfusion`` console script."""
+    show_everything()
     # Waiting OpenMP threads that spin slow a busy machine down many times; read when torch is loaded, later on.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.stdout = Output(sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))  # there is none after >&-

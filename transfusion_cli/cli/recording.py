@@ -6,9 +6,10 @@ from typing import Any
 
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 
 from transfusion_cli.reports.csv_log import MetricsCSV
+from transfusion_cli.reports.curves import Curves
 from transfusion_cli.reports.epoch_lines import EpochLines, number
 from transfusion_cli.reports.progress import Progress
 from transfusion_cli.reports.results_writer import ResultsWriter
@@ -24,11 +25,14 @@ from transfusion_cli.tasks.steps_to_target import StepsToTarget
 from transfusion_cli.tasks.trainer import Trainer
 
 
-def loggers(folder: RunFolder) -> list[Logger]:
-    """TensorBoard and CSV, both straight into the run folder."""
-    path = folder.path
-    tensorboard = TensorBoardLogger(path.parent.parent, path.parent.name, path.name, default_hp_metric=False)
-    return [tensorboard, MetricsCSV(path)]
+def loggers(folder: RunFolder, verb: str = "fit") -> list[Logger]:
+    """TensorBoard and CSV, both straight into the run folder.
+
+    The curves of a run are those of its training, to which an evaluation adds nothing but figures.
+    """
+    kinds: dict[str, list[type[Curves] | type[MetricsCSV]]]
+    kinds = {"fit": [Curves, MetricsCSV], "test": [Curves], "validate": [MetricsCSV]}
+    return [kind(folder.path) for kind in kinds.get(verb, [])]
 
 
 def recorders(folder: RunFolder, config: str, seed: int) -> list[Callback]:

@@ -52,7 +52,7 @@ class RunRecord:
             config = read_yaml(newest(folder / "config.yaml"))
             outcome, (results, left_out) = _json(folder / "steps_to_target.json"), own_results(folder)
             settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, AttributeError) as error:
             raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
         for key in LINKED_SEEDS:
             settings.pop(key, None)
@@ -97,8 +97,11 @@ class RunRecord:
         path = self.folder / "metrics.csv"
         if not path.is_file():
             return None
-        with open(path, newline="", encoding="utf-8") as file:
-            values = [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                values = [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
+        except (OSError, ValueError, csv.Error) as error:
+            raise _damaged(path, error) from None
         values = [value for value in values if value == value]
         mode = self.monitor_mode if name == self.monitor else direction(name)
         return (min if mode == "min" else max)(values, default=None)
@@ -131,4 +134,15 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not isinstance(content, dict | None):
+            raise ValueError("no mapping")
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+    return content
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = str(error).splitlines()[0]
+    return UserError(f"{path} is not as the run wrote it ({reason}).\nPut the run's own file back, or leave it out.")

@@ -48,7 +48,11 @@ def begun_run(root: Path, name: str) -> Path | None:
     job = slurm_job()
     if job is None or int(os.environ.get("SLURM_RESTART_COUNT") or 0) == 0:
         return None
-    runs = sorted((root / name).glob("version_*"), key=lambda run: run.stat().st_mtime, reverse=True)
+    # The newest by its number: the clocks of a cluster's machines differ.
+    numbers = sorted(
+        (int(run.name[8:]) for run in (root / name).glob("version_*") if run.name[8:].isdigit()), reverse=True
+    )
+    runs = (root / name / f"version_{number}" for number in numbers)
     return next((run for run in runs if (run / "checkpoints" / "last.ckpt").is_file() and _made_by(run, job)), None)
 
 
@@ -56,8 +60,9 @@ def _made_by(run: Path, job: str) -> bool:
     for path in run.glob("environment*.json"):
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            made = facts.get("slurm_job") == job and facts.get("command") == sys.argv[1:]
+        except (OSError, ValueError, AttributeError):  # damaged, and another attempt's tells
             continue
-        if facts.get("slurm_job") == job and facts.get("command") == sys.argv[1:]:
+        if made:
             return True
     return False

@@ -21,8 +21,8 @@ from transfusion_cli.data.cache_place import CachePlace, at_size
 from transfusion_cli.data.cache_reader import CachedReader
 from transfusion_cli.data.cache_sources import PATIENCE
 from transfusion_cli.data.images import DECODER_VERSION
-from transfusion_cli.errors import UserError
-from transfusion_cli.files import itself, whole_file
+from transfusion_cli.errors import Fault, UserError
+from transfusion_cli.files import itself, not_written, whole_file
 from transfusion_cli.lock import FileLock
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ def build_cache(
         Where the images are.
 
     Raises:
+        Fault: It cannot be written.
         UserError: Images that cannot be read (their ids are in ``<key>.unreadable.txt``), no space, a former attempt
             of which nothing can be used.
     """
@@ -70,10 +71,9 @@ def build_cache(
             log.info("another process is preparing these images; waiting for it")
         with lock:
             _Building(place, data).run(workers, progress)
-    except OSError as error:
-        raise UserError(
-            f"cannot write the cache {place.path}\n{error}\nGive another folder with --data.cache."
-        ) from error
+    except (Fault, OSError) as error:
+        fault = error if isinstance(error, Fault) else not_written(Path(error.filename or place.path), error)
+        raise Fault(fault.what, f"{fault.cure}, or give another folder with --data.cache") from error
     return place
 
 
@@ -201,8 +201,8 @@ class _Building:
         saved = time.monotonic()
         with tqdm(total=len(todo), desc="decoding", unit=" images", disable=not progress) as bar:
             for positions, records, reasons, failure in decoded(decoder, chunks, workers):
-                if failure:
-                    raise OSError(failure)
+                if failure is not None:
+                    raise failure
                 self.records[positions] = records
                 unreadable |= reasons
                 bar.update(len(positions))

@@ -19,8 +19,8 @@ from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.errors import Fault
 from transfusion_cli.files import itself
 
-Part = tuple[list[int], np.ndarray, dict[int, str], str]
-"""Positions, their records, why some cannot be read, and why writing failed (empty where it did not)."""
+Part = tuple[list[int], np.ndarray, dict[int, str], OSError | None]
+"""Positions, their records, why some cannot be read, and why writing failed, if it did."""
 
 
 class Decoder(Dataset[Part]):
@@ -58,8 +58,8 @@ class Decoder(Dataset[Part]):
                     (deep if is_deep else shallow).write(position, image)
                     records[i] = (DEEP if is_deep else SHALLOW, zlib.crc32(image.data), *file)
         except OSError as error:
-            return [], records[:0], {}, str(error)
-        return positions, records, reasons, ""
+            return [], records[:0], {}, error
+        return positions, records, reasons, None
 
 
 class _Writer:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from transfusion_cli.data.intensity import Window, scale
+from transfusion_cli.data.intensity import Window, require_finite, scale
 from transfusion_cli.data.limits import require_inflated, require_size
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def _first(value: Any) -> float:
 def _show(values: np.ndarray, header: Dataset, window: Window | None) -> np.ndarray:
     from pydicom.pixels import apply_voi
 
+    require_finite(values)
     if window is None and header.get("VOILUTSequence"):
         return scale(apply_voi(values, header), 0, 2 ** int(header.VOILUTSequence[0].LUTDescriptor[2]) - 1)
     function = "LINEAR_EXACT"

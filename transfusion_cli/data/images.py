@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from transfusion_cli.data.intensity import Window, scale
+from transfusion_cli.data.intensity import Window, require_finite, scale
 from transfusion_cli.data.tiff import read_tiff
 from transfusion_cli.errors import UserError
 
@@ -131,6 +131,7 @@ def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least
 
 
 def _show_deep(array: np.ndarray, window: Window | None) -> np.ndarray:
+    require_finite(array)
     if window is not None:
         return scale(array, window[0] - window[1] / 2, window[0] + window[1] / 2)
     if array.min() < 0 or array.max() > 65535:

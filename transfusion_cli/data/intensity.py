@@ -31,7 +31,16 @@ def scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     Raises:
         ValueError: A value is NaN or infinite: clipped, nobody would see it any more.
     """
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(values)):,} of its pixels are NaN or infinite")
+    require_finite(values)
     span = max(float(high) - float(low), 1e-12)
     return np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(span), 0, 1)
+
+
+def require_finite(values: np.ndarray) -> None:
+    """Fail where there is something that is no value.
+
+    Raises:
+        ValueError: Pixels are NaN or infinite.
+    """
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(values)):,} of its pixels are NaN or infinite")

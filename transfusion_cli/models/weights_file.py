@@ -6,6 +6,7 @@ import argparse
 import json
 import pickle
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.models.torch_file import read_torch_file
 
 CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "network", "weights", "params")
 """Where training scripts keep the state dict in their checkpoints; averaged weights first."""
@@ -78,8 +80,8 @@ def _read_safetensors(path: Path) -> WeightsFile:
     if metadata.get("format", "").startswith(DELTA):
         raise UserError(
             f"A delta checkpoint holds what a run changed, not whole weights: {path}\n"
-            f"Test or predict with it: --ckpt_path {path}\n"
-            f"Start another run from that one: --model.pretrained {path.with_name('best.ckpt')}"
+            f"Test or predict with it: --ckpt_path {shlex.quote(str(path))}\n"
+            f"Start another run from that one: --model.pretrained {shlex.quote(str(path.with_name('best.ckpt')))}"
         )
     return WeightsFile(tensors, {key: _numbers(path, key, metadata[key]) for key in FACTS if key in metadata})
 
@@ -95,7 +97,7 @@ def _load(path: Path) -> Any:
     try:
         # timm's own training checkpoints hold their arguments as a Namespace, which is plain data.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return read_torch_file(path)
     except pickle.UnpicklingError as error:
         if "GLOBAL" in str(error) or ("operand" in str(error) and path.read_bytes()[:1] == pickle.PROTO):
             raise UserError(
@@ -103,7 +105,7 @@ def _load(path: Path) -> Any:
                 f"\n{path}\nSave the weights alone: torch.save(model.state_dict(), path), or as .safetensors"
             ) from error
         raise _damaged(path, ValueError("not in PyTorch's format")) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged file can break its reader anywhere
         raise _damaged(path, error) from error
 
 

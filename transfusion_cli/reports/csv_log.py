@@ -2,7 +2,8 @@
 
 import csv
 import io
-from contextlib import suppress
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,19 +12,38 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
-from transfusion_cli.files import write_text
+from transfusion_cli.errors import Fault, UserError
+from transfusion_cli.files import append, write_text
+
+log = logging.getLogger(__name__)
 
 
 class _Writer(ExperimentWriter):
+    """Adds rows to the file that is there; rows that cannot be written are tried again with the next ones."""
+
+    is_told = False
+
     def _check_log_dir_exists(self) -> None:
         """Carry on with the file that is there, where Lightning would delete it."""
-        with suppress(FileNotFoundError), open(self.metrics_file_path, newline="") as file:
-            self.metrics_keys = next(csv.reader(file), [])
+        self.metrics_keys = list(next(iter(_rows(Path(self.metrics_file_path))), {}))
 
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        """Put new columns in, whole or not at all: Lightning would empty the file first."""
-        path = Path(self.metrics_file_path)
-        write_text(path, _text(fieldnames, _rows(path)))
+    def save(self) -> None:
+        """Write the rows that wait, and say so the first time that they cannot be written."""
+        path, known = Path(self.metrics_file_path), self.metrics_keys
+        if not self.metrics:
+            return
+        keys = sorted({*known}.union(*self.metrics))
+        try:
+            if keys == known and path.is_file():
+                append(path, _text(keys, self.metrics, header=False).encode())
+            else:
+                write_text(path, _text(keys, [*_rows(path), *self.metrics]))
+        except Fault as fault:
+            if not self.is_told:
+                log.warning("%s\nThe run goes on; its metrics wait for room.", fault.what)
+            self.is_told = True
+        else:
+            self.metrics, self.metrics_keys = [], keys
 
 
 class MetricsCSV(CSVLogger):
@@ -46,6 +66,10 @@ class MetricsCSV(CSVLogger):
             self._experiment = _Writer(log_dir=str(self.folder))
         return cast(ExperimentWriter, self._experiment)
 
+    @rank_zero_only
+    def log_hyperparams(self, params: Any = None) -> None:
+        """They are in ``config.yaml``."""
+
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         """Add a row, unless it is there already."""
         if (step, frozenset(metrics)) not in self._kept:
@@ -62,22 +86,43 @@ class MetricsCSV(CSVLogger):
         rows = _rows(path)
         if not rows:
             return
-        kept = [row for row in rows if int(row["step"] or 0) < steps]
+        kept = [row for row in rows if _step(row) < steps]
         write_text(path, _text(list(rows[0]), kept))
-        last = (row for row in kept if int(row["step"] or 0) == steps - 1)
+        last = (row for row in kept if _step(row) == steps - 1)
         self._kept = {(steps - 1, frozenset(name for name in row if row[name] and name != "step")) for row in last}
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+def _step(row: dict[str, str]) -> int:
+    return int(row["step"] or 0)
 
 
-def _text(columns: list[str], rows: list[dict[str, str]]) -> str:
+def _text(keys: list[str], rows: Sequence[Mapping[str, Any]], header: bool = True) -> str:
     content = io.StringIO(newline="")
-    writer = csv.DictWriter(content, fieldnames=columns)
-    writer.writeheader()
+    writer = csv.DictWriter(content, fieldnames=keys)
+    if header:
+        writer.writeheader()
     writer.writerows(rows)
     return content.getvalue()
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of the file; without its last one where that was cut off.
+
+    Raises:
+        UserError: It is no table of metrics.
+    """
+    if not path.is_file():
+        return []
+    try:
+        whole, newline, _ = path.read_text(encoding="utf-8").replace("\r\n", "\n").rpartition("\n")
+        rows = list(csv.DictReader(io.StringIO(whole + newline), strict=True))
+        for number, row in enumerate(rows, 2):
+            if None in row or None in row.values() or not (row["step"] or "0").isdigit():
+                raise ValueError(f"line {number} is not as it was written")
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"The metrics of the run cannot be gone on with: {path} ({reason})\n"
+            "Mend it, or move it to another name: the run goes on with a new one."
+        ) from error
+    return rows

@@ -66,8 +66,9 @@ class ResultsWriter(pl.Callback):
         for part in parts(evaluation, data.samples):
             results |= self._results(task, evaluation, part)
             tables.append(format_table(results, part.stage))
-        results |= fit_results(self.folder.path)
-        origin = provenance(task, data, trainer.evaluated, "test")  # type: ignore[attr-defined]
+        checkpoint = trainer.evaluated  # type: ignore[attr-defined]
+        results |= fit_results((RunFolder.holding(checkpoint) or self.folder).path)
+        origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
         self._keep("results.json", lambda path: write_json(path, results))
         frame = spreadsheet_frame(predictions_frame(task, data))

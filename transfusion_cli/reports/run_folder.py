@@ -9,7 +9,8 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.data.run_split import FILE as SPLIT
-from transfusion_cli.errors import UserError
+from transfusion_cli.errors import Fault, UserError
+from transfusion_cli.files import NO_ROOM, not_written, require_writable
 from transfusion_cli.lock import FileLock
 
 ROOT = Path("lightning_logs")
@@ -26,6 +27,21 @@ RESULTS = ("checkpoints/*.ckpt", "results*.json", "predictions*.csv")
 """What no folder is taken back with."""
 
 _VARIABLE = "TRANSFUSION_RUN_FOLDER"
+
+
+def check_name(name: str) -> str:
+    """A name of runs that is one of folders inside the root: ``chexpert``, ``chexpert/bn``.
+
+    Raises:
+        UserError: it leads elsewhere, is empty, or cannot be typed or shown.
+    """
+    parts = name.split("/")
+    if not name.isprintable() or {"", ".", ".."} & set(parts) or "\\" in name:
+        raise UserError(
+            f"--name {name!a} is no name for a folder inside --root.\n"
+            "Take letters, digits and the like, such as --name chexpert_bn; --root DIR says where runs lie."
+        )
+    return name
 
 
 class RunFolder:
@@ -64,6 +80,8 @@ class RunFolder:
             except FileExistsError:  # another run took the number just now
                 number += 1
             except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise not_written(path, error) from error
                 raise UserError(
                     f"Could not make the run folder {path}: {error.strerror}.\n"
                     "Run from a folder that you may write to, or give --root another place."
@@ -104,6 +122,25 @@ class RunFolder:
                 f"{link} is a link, and the run would write through it.\n"
                 "Put the file itself there, or copy the checkpoint to another folder."
             )
+
+    def require_writable(self, advice: str) -> None:
+        """See that files can be written here, before the work whose results they hold.
+
+        Args:
+            advice: what else to do than to mend that.
+
+        Raises:
+            UserError: they cannot.
+        """
+        if getattr(rank_zero_only, "rank", 0):
+            return
+        try:
+            require_writable(self.path)
+        except Fault as fault:
+            self.discard()
+            if not advice:
+                raise
+            raise UserError(f"{fault.what}.\n{advice}") from fault
 
     def occupy(self) -> None:
         """Let no other process train in this folder until this one ends.

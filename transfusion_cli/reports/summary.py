@@ -19,8 +19,8 @@ def summary(folder: RunFolder, best: str, audit: str, table: str, trust: str = "
         trust: a flag that later commands need, with a space before it, or the empty string.
     """
     # Typed from outside the environment (``.venv/bin/transfusion``), the next commands need the same way in.
-    here = "" if shutil.which("transfusion") else f"{shlex.quote(str(Path(sys.argv[0]).parent))}/"
-    run, runs = shlex.quote(str(folder.path)), shlex.quote(str(folder.path.parent))
+    here = "" if shutil.which("transfusion") else f"{typed(Path(sys.argv[0]).parent)}/"
+    run, runs = typed(folder.path), typed(folder.path.parent)
     parts = [f"Best epoch\n{best}", f"What trained\n{audit}", f"Run folder\n{folder.path}/"]
     if table:
         parts.insert(0, table)
@@ -32,3 +32,8 @@ def summary(folder: RunFolder, best: str, audit: str, table: str, trust: str = "
         f"  resume   {here}transfusion fit --resume {run}{trust} --trainer.max_epochs MORE"
     )
     return "\n\n".join(parts)
+
+
+def typed(path: Path) -> str:
+    """A path as it is typed into a shell."""
+    return shlex.quote(str(path))

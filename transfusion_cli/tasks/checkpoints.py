@@ -1,6 +1,7 @@
 """Reading checkpoints with errors a user can act on, and writing them so that nothing is lost."""
 
 import pickle
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import whole_file
+from transfusion_cli.models.torch_file import DamagedFile, read_torch_file
 from transfusion_cli.tasks.base import CHECKPOINT_KEY
 from transfusion_cli.tasks.description import Run, described
 
@@ -27,10 +29,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         raise UserError(
             f"{path} holds what a run changed, or weights alone: nothing that training could go on from.\n"
-            f"Go on from the run's last.ckpt. To evaluate a delta: transfusion test --ckpt_path {path}"
+            "Go on from the run's last.ckpt. To evaluate a delta:\n"
+            f"transfusion test --ckpt_path {shlex.quote(str(path))}"
         )
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = read_torch_file(path)
+    except DamagedFile as error:
+        raise UserError(
+            f"{path} is damaged: it does not hold what was written to it ({str(error)[:80]}).\n"
+            "Try the run's other checkpoint (best.ckpt or last.ckpt), or a copy."
+        ) from None
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.\nAsk its owner, or see its mode: ls -l") from None
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error).lower() or "Unsupported" in str(error):
             raise UserError(
@@ -38,14 +48,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
                 "Give a checkpoint that this program wrote."
             ) from None
         raise UserError(f"{path} is not a readable checkpoint (damaged or not a checkpoint at all).") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError):
+    except Exception:  # a damaged file can break its reader anywhere
         raise UserError(
             f"{path} is truncated or not a checkpoint.\nTry the run's other checkpoint (best.ckpt or last.ckpt)."
         ) from None
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
         raise UserError(
             f"{path} is not a checkpoint of a transfusion run.\n"
-            f"To start from weights of another program: --model.pretrained {path}"
+            f"To start from weights of another program: --model.pretrained {shlex.quote(str(path))}"
         )
     described(checkpoint[CHECKPOINT_KEY], Run, path)
     return checkpoint
@@ -82,15 +92,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write ``checkpoint`` to ``path``.
 
         Raises:
-            UserError: when the disk is full or the folder cannot be written; what lay at ``path`` is still there.
+            Fault: when the disk is full or the folder cannot be written; what lay at ``path`` is still there.
         """
-        path = Path(path)
-        try:
-            with whole_file(path) as file:
-                torch.save(checkpoint, file)
-        except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError from its zip writer
-            raise UserError(
-                f"Could not write {path}: {str(error).splitlines()[0]}\n"
-                "Is the disk full? Earlier checkpoints are untouched; free some space, then resume with\n"
-                f"transfusion fit --ckpt_path {path.with_name('last.ckpt')}"
-            ) from error
+        with whole_file(Path(path)) as file:
+            torch.save(checkpoint, file)

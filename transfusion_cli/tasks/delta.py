@@ -1,6 +1,7 @@
 """Delta checkpoints: what a run changed, without what it started from."""
 
 import json
+import shlex
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ def save_delta(task: TransferTask, path: str | Path) -> int:
         Size of the file in bytes.
 
     Raises:
-        UserError: when the file could not be written whole.
+        Fault: when the file could not be written whole.
     """
     path = Path(path)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in task.state_dict().items()}
@@ -52,15 +53,16 @@ def save_delta(task: TransferTask, path: str | Path) -> int:
         "task": json.dumps(own),
     }
     content = save({name: tensor.clone() for name, tensor in tensors.items()}, metadata)
-    try:
-        with whole_file(path) as file:
-            file.write(content)
-            file.flush()
+    with whole_file(path) as file:
+        file.write(content)
+        file.flush()
+        try:
             with safe_open(file.name, framework="pt") as written:
-                if state_hash({name: written.get_tensor(name) for name in tensors}) != state_hash(tensors):
-                    raise OSError("the file does not hold what was written to it")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"Could not write the delta checkpoint {path}: {error}\nIs the disk full?") from error
+                same = state_hash({name: written.get_tensor(name) for name in tensors}) == state_hash(tensors)
+        except SafetensorError:
+            same = False
+        if not same:
+            raise OSError("the file does not hold what was written to it")
     return path.stat().st_size
 
 
@@ -86,7 +88,7 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
         task.build(own, with_base=True)
     if task.base.sha256 != base_sha256:
         raise UserError(
-            f"{path} belongs to other base weights than --model.pretrained {task.pretrained}.\n"
+            f"{path} belongs to other base weights than --model.pretrained {shlex.quote(str(task.pretrained))}.\n"
             f"The run started from {base_source!r} (sha256 {base_sha256[:12]}…)."
         )
     try:
@@ -94,10 +96,15 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
     except RuntimeError:  # tensors of other shapes
         unexpected = list(tensors)
     state = {name: tensor.detach().cpu() for name, tensor in task.state_dict().items()}
-    if unexpected or state_hash(state) != own.get("state_sha256"):
+    if unexpected:
         raise UserError(
             f"{path} does not fit the configured network ({len(unexpected)} tensors without a place).\n"
             "Use the run's own config: leave --config out, or give its --model.transfer."
+        )
+    if state_hash(state) != own.get("state_sha256"):
+        raise UserError(
+            f"{path} is damaged, or the configured network is another: together they are not what was saved.\n"
+            "Use the run's own config (leave --config out or give its --model.transfer), or the run's best.ckpt."
         )
     task.validation_metrics, task.split = own.get("metrics", {}), own.get("split")
 
@@ -109,8 +116,13 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}\nAsk its owner, or see its mode: ls -l") from None
     except SafetensorError as error:
         raise UserError(f"{path} is truncated or not a safetensors file ({error}).") from None
     if metadata.get("format") != FORMAT:
-        raise UserError(f"{path} is not a delta checkpoint.\nTo start from these weights: --model.pretrained {path}")
+        raise UserError(
+            f"{path} is not a delta checkpoint.\n"
+            f"To start from these weights: --model.pretrained {shlex.quote(str(path))}"
+        )
     return tensors, metadata

@@ -1,6 +1,7 @@
 """How many optimizer steps it takes to get as good as one wants to be."""
 
 import json
+import logging
 import math
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import direction
+
+log = logging.getLogger(__name__)
 
 FILE = "steps_to_target.json"
 """Name of what it writes into the run folder."""
@@ -177,9 +180,13 @@ def fit_results(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / FILE
     if not path.is_file():
         return {}
-    outcome = json.loads(path.read_text())
-    kept = {name: outcome[name] for name in ("reached", "budget", "epochs", "seconds", "metric")}
-    return {"fit/steps_to_target": {"value": outcome["step"], **kept, "target": outcome["value"]}}
+    try:
+        outcome = json.loads(path.read_text(encoding="utf-8"))
+        kept = {name: outcome[name] for name in ("reached", "budget", "epochs", "seconds", "metric")}
+        return {"fit/steps_to_target": {"value": outcome["step"], **kept, "target": outcome["value"]}}
+    except (OSError, ValueError, KeyError, TypeError) as error:  # no reason to lose what was evaluated
+        log.warning("%s is damaged and left out of the results: %s", path, error)
+        return {}
 
 
 def _whole_sanity_check(trainer: pl.Trainer) -> bool:
