@@ -85,6 +85,9 @@ def main(args: list[str] | None = None) -> Any:
             case "-V" | "--version" | "version":
                 print(f"transfusion {__version__}")
             case _ if verb in READS_CONFIGS:
+                from transfusion_cli.cli.precheck import Precheck
+
+                Precheck(verb, rest).run()
                 from transfusion_cli.cli.trusting import trusting
 
                 with trusting(rest) as rest:

@@ -6,8 +6,8 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import Reader
+from transfusion_cli.data.ranges import Ranges
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.errors import UserError
 from transfusion_cli.phantoms.images import PhantomRadiograph, PhantomReader
 from transfusion_cli.phantoms.patient import FINDINGS
 from transfusion_cli.targets import Target
@@ -51,14 +51,12 @@ class PhantomDataModule(MedicalDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(root=None, batch_size=batch_size, num_workers=num_workers, val_fraction=val_fraction, **kwargs)
-        for name, value, least in (
-            ("patients", patients, 2),
-            ("test_patients", test_patients, 1),
-            ("images_per_patient", images_per_patient, 1),
-            ("anatomy_seed", anatomy_seed, 0),
-        ):
-            if value < least:
-                raise UserError(f"{name} must be at least {least}, got {value}\nTry --data.{name} {max(least, 1)}")
+        ranges = Ranges()
+        ranges.least("patients", patients, 2)
+        ranges.least("test_patients", test_patients, 1)
+        ranges.least("images_per_patient", images_per_patient, 1)
+        ranges.least("anatomy_seed", anatomy_seed, 0)
+        ranges.settle()
         self.patients, self.test_patients, self.images_per_patient = patients, test_patients, images_per_patient
         self.anatomy_seed = anatomy_seed
         self._reader: PhantomReader | None = None

@@ -55,6 +55,10 @@ def build_network(
         UserError: Unknown name or argument, no such weights, no network, or a file that does not fit.
     """
     _check_name(name)
+    if in_chans < 1:
+        raise UserError(f"in_chans must be at least 1, got {in_chans}\nTry --model.in_chans 3")
+    if not 0 <= drop_rate < 1:
+        raise UserError(f"dropout is a share, 0 or more and under 1, not {drop_rate}\nTry --model.dropout 0.2")
     kwargs = checked_backbone_args(kwargs)
     weights = None if isinstance(pretrained, bool) else read_weights(pretrained)  # before the work of building
     options = {"num_classes": num_outputs, "in_chans": in_chans, **kwargs}
@@ -73,9 +77,8 @@ def build_network(
         # OSError is what the hub client and urllib raise for every failure of the network
         if isinstance(error, OSError) and (pretrained is True or ":" in name):
             raise _offline(name) from error
-        if kwargs:  # whatever a wrong argument runs into inside the architecture
-            raise cannot_build(name, kwargs, error) from error
-        raise
+        # whatever a wrong argument runs into inside the architecture
+        raise cannot_build(name, kwargs, error) from error
     if kwargs and num_outputs and not head_names(network):
         raise cannot_build(name, kwargs, ValueError("the network has no classifier"))
     if weights is not None:

@@ -61,6 +61,7 @@ class TransferTask(pl.LightningModule):
     network: nn.Module
     mean: Tensor
     std: Tensor
+    metric_names: frozenset[str] | None = None  # all that it logs in training and validation, where that is known
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class TransferTask(pl.LightningModule):
         self.global_loss = GlobalLoss()
         self.shown: dict[str, float | Tensor] = {}
         self.split: str | None = None  # hash of the split that it was trained on
-        self.optimisation = Optimisation()
+        self.optimisation = Optimisation(optimizer, lr_scheduler)
 
     # --- building -------------------------------------------------------------------------------------------
 
