@@ -56,7 +56,7 @@ def refused(name: str, arguments: Mapping[str, Any], error: Exception, sources: 
         return error
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:LONGEST]
     about = [key for key, value in arguments.items() if _concerns(said, key, value)][:1]
-    where = sources.locate(about[0]) if about else sources.locate(name)
+    where = sources.locate(about[0], str(arguments[about[0]])) if about else sources.locate(name)
     key = f" of {about[0]} {str(arguments[about[0]])[:LONGEST]!r}" if about else ""
     told = f"{name} cannot be made{key}{where}:\n{said}"
     if not isinstance(error, EXPECTED):

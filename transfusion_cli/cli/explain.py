@@ -10,6 +10,9 @@ from transfusion_cli.trust import refusal
 LONGEST = 300
 """Characters of one line."""
 
+JARGON = re.compile(r"Union subtypes|^Subtypes:|^Errors:|^Given value type:|NoneType|^Problem with given class_path")
+"""Lines of jsonargparse's that say nothing to a user."""
+
 SCALARS = ("'int'", "'float'", "'bool'", "'str'")
 
 
@@ -51,10 +54,10 @@ def unknown_key(key: str, sources: Sources, classes: dict[str, set[str]], keys: 
     known = {word for key in keys for word in key.split(".")}.union(*classes.values())
     wrong = next((word for word in words if word not in known), words[-1])
     owners = sorted(name for name, accepted in classes.items() if wrong in accepted)
-    if owners:
+    top_level = key.startswith("-") and wrong == words[0]
+    if owners and not (top_level and did_you_mean(wrong, sections, otherwise="")):
         advice = f"It is a key of {', '.join(owners[:4])}."
     else:
-        top_level = key.startswith("-") and wrong == words[0]
         advice = did_you_mean(wrong, sections if top_level else known, "See every key: transfusion fit --help")
     return f"Unknown key {wrong!r}{sources.locate(wrong)}.\n{advice}"
 
@@ -81,7 +84,7 @@ def wrong_value(problem: str, sources: Sources) -> str | None:
     if not (value and types):
         return None
     key, given = problem.partition('"')[0], value[1].strip("'\"")[:LONGEST]
-    told = f"{key} must be {plain_types(types[1])}, not {given!r}{sources.locate(key.split('.')[-1])}."
+    told = f"{key} must be {plain_types(types[1])}, not {given!r}{sources.locate(key.split('.')[-1], given)}."
     choices = re.findall(r"'(\w+)'", "".join(re.findall(r"Literal\[(.*?)\]", types[1])))
     near = did_you_mean(given, choices, otherwise="") if choices else ""
     return f"{told}\n{near}" if near else told
@@ -96,5 +99,7 @@ def plain_types(types: str) -> str:
 
 
 def first_lines(message: str) -> str:
-    """The first three lines that say something."""
-    return "\n".join([line.strip()[:LONGEST] for line in message.splitlines() if line.strip()][:3])
+    """The first three lines that say something to people who do not know the parser."""
+    lines = (re.sub(r'Parser key "([^"]*)":?', r"\1:", line).strip(" -") for line in message.splitlines())
+    told = [plain_types(line)[:LONGEST] for line in lines if line and not JARGON.search(line)]
+    return "\n".join(list(dict.fromkeys(told))[:3]) or "The config cannot be read."
