@@ -15,8 +15,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from transfusion_cli.cli import recording, slurm
+from transfusion_cli.cli.before_training import check_monitors, check_trainer
 from transfusion_cli.cli.config_file import ConfigFile
-from transfusion_cli.cli.monitors import check_monitors
 from transfusion_cli.cli.names import import_all
 from transfusion_cli.cli.parser import Parser
 from transfusion_cli.cli.resume import with_checkpoint
@@ -64,15 +64,11 @@ LINKED = {
 
 
 def seed(value: int | str | bool) -> int:
-    """A seed; ``true`` draws one, which the run then records and its other processes inherit.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """A seed; ``true`` draws one, which the run then records and its other processes inherit."""
     if value not in (True, "true", "True"):
         number = int(value)
         if not 0 <= number < 2**32:
-            raise ValueError(f"Expected a whole number from 0 to {2**32 - 1}. Got value: {value}")
+            raise ValueError
         return number
     inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
     return int(inherited or random.SystemRandom().randrange(2**32))
@@ -210,7 +206,10 @@ class TransfusionCLI(LightningCLI):
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
         if self.config.subcommand == "fit":
-            self._check_training(config, callbacks)
+            check_trainer(config, self.sources)
+            given = config["callbacks"] or []
+            given = given if isinstance(given, list) else [given]
+            check_monitors(self.model, [c for c in (*given, *callbacks) if c is not None], self.sources)
         if self.records and not config["fast_dev_run"]:
             own = self.own
             # Going on from any other checkpoint than the last would write over what the run did after it.
@@ -232,14 +231,6 @@ class TransfusionCLI(LightningCLI):
             if self.folder is not None:
                 self.folder.discard_if_empty()
             raise UserError("\n".join(str(error).splitlines()[:3])) from error
-
-    def _check_training(self, config: dict[str, Any], callbacks: list[Callback]) -> None:
-        for key in ("max_epochs", "max_steps", "limit_train_batches"):
-            if config[key] == 0:
-                raise UserError(f"--trainer.{key} 0{self.sources.locate(key)} trains nothing.\nTry --trainer.{key} 1")
-        given = config["callbacks"] or []
-        given = given if isinstance(given, list) else [given]
-        check_monitors(self.model, [c for c in (*given, *callbacks) if c is not None], self.sources)
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand != "fit" and self.own.ckpt_path is None:

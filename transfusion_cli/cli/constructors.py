@@ -57,7 +57,7 @@ def refused(name: str, arguments: Mapping[str, Any], error: Exception, sources: 
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:LONGEST]
     about = [key for key, value in arguments.items() if _concerns(said, key, value)][:1]
     where = sources.locate(about[0], str(arguments[about[0]])) if about else sources.locate(name)
-    key = f" of {about[0]} {str(arguments[about[0]])[:LONGEST]!r}" if about else ""
+    key = f" with {about[0]} {str(arguments[about[0]])[:LONGEST]}" if about else ""
     told = f"{name} cannot be made{key}{where}:\n{said}"
     if not isinstance(error, EXPECTED):
         told += f"\nTRANSFUSION_DEBUG=1 shows where this {type(error).__name__} comes from."
@@ -68,5 +68,6 @@ def refused(name: str, arguments: Mapping[str, Any], error: Exception, sources: 
 
 def _concerns(said: str, key: str, value: Any) -> bool:
     """Whether a message speaks of an argument: by its name, or by its value where that cannot be anything else."""
-    words = (key, key.replace("_", " "), str(value)) if isinstance(value, float) else (key, key.replace("_", " "))
+    numbers = [n for n in (value if isinstance(value, tuple | list) else [value]) if isinstance(n, float)]
+    words = (key, key.replace("_", " "), *map(str, numbers))
     return any(re.search(rf"(?<![\w.]){re.escape(word)}(?![\w])", said, re.IGNORECASE) for word in words)

@@ -39,9 +39,12 @@ def explain(message: str, sources: Sources, classes: dict[str, set[str]], keys: 
     if found := re.search(r"'([^']+)':\s+(No module named .+|.*[Ii]mport.*)", inner):
         place = sources.locate(found[1])
         return f"Cannot import {found[1]}{place}: {found[2]}\nA module of your own must lie in the folder you run from."
+    if found := re.search(r"argument --(\S+): invalid seed value: '(.*)'", message):
+        place = sources.locate(found[1], found[2])
+        return f"{found[1]} must be a whole number from 0 to {2**32 - 1:,}, or true, not {found[2]!r}{place}."
     scalar = any(name in kind for kind in re.findall(r"Subtypes: \[(.*)\]", value) for name in SCALARS)
     if not scalar and (found := re.search(r"Expected a dot import path string: (\S+)", message)):
-        return unknown_class(found[1], sources, classes)
+        return unknown_class(found[1], value.partition('"')[0], sources, classes)
     return wrong_value(value, sources) or first_lines(message)
 
 
@@ -62,9 +65,11 @@ def unknown_key(key: str, sources: Sources, classes: dict[str, set[str]], keys: 
     return f"Unknown key {wrong!r}{sources.locate(wrong)}.\n{advice}"
 
 
-def unknown_class(name: str, sources: Sources, classes: dict[str, set[str]]) -> str:
+def unknown_class(name: str, key: str, sources: Sources, classes: dict[str, set[str]]) -> str:
     """A class that was not found under its short name."""
     name = name.strip("'\"{}[],")
+    if name in classes:
+        return f"{key or 'The key'} cannot be {name}{sources.locate(name)}: it is a class of another kind."
     otherwise = f"A class of your own goes by its module (my_module.{name}); for others see transfusion list"
     return f"Unknown class {name!r}{sources.locate(name)}.\n{did_you_mean(name, classes, otherwise)}"
 
@@ -84,6 +89,10 @@ def wrong_value(problem: str, sources: Sources) -> str | None:
     if not (value and types):
         return None
     key, given = problem.partition('"')[0], value[1].strip("'\"")[:LONGEST]
+    causes = re.findall(r"^\s*- (?!Expected an? |Does not validate)(.+)$", problem, re.MULTILINE)
+    if re.search(r"<class '\w+\.|Callable", types[1]) and causes:
+        cause = causes[-1].strip()[:LONGEST]
+        return f"{key} cannot be {given}{sources.locate(given)}:\n{cause}"
     told = f"{key} must be {plain_types(types[1])}, not {given!r}{sources.locate(key.split('.')[-1], given)}."
     choices = re.findall(r"'(\w+)'", "".join(re.findall(r"Literal\[(.*?)\]", types[1])))
     near = did_you_mean(given, choices, otherwise="") if choices else ""
@@ -95,6 +104,8 @@ def plain_types(types: str) -> str:
     types = re.sub(r"(?:typing\.)?Literal\[(.*?)\]", lambda found: found[1].replace("'", ""), types)
     types = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", types).replace("NoneType", "null")
     types = re.sub(r"\b(?:[a-z_]\w*\.)+(\w+)", r"\1", types)
+    types = re.sub(r"(?:list|Iterable|Sequence)\[(.*?\]?)\](?=,|$)", r"a list of \1", types)
+    types = re.sub(r"[dD]ict\[[^\]]*\]", "a section of keys", types).replace(" | ", " or ")
     return " or ".join(types.rsplit(", ", 1))
 
 

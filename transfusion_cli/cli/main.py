@@ -61,7 +61,7 @@ examples
   transfusion test --ckpt_path lightning_logs/chexpert_bn/version_0/checkpoints/best.ckpt
   transfusion check --config configs/images_bn.yaml --data.root my_images
 
-more: transfusion VERB --help (fit: every key), transfusion fit --model.transfer.help BatchNormAffine (one class), --version
+more: transfusion VERB --help (of fit: every key), transfusion fit --model.transfer.help HeadOnly (one class), --version
 """
 
 

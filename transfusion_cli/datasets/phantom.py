@@ -8,9 +8,13 @@ from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.ranges import Ranges
 from transfusion_cli.data.samples import SampleTable, Split, as_text
+from transfusion_cli.errors import UserError
 from transfusion_cli.phantoms.images import PhantomRadiograph, PhantomReader
 from transfusion_cli.phantoms.patient import FINDINGS
 from transfusion_cli.targets import Target
+
+SMALLEST = 8
+"""Pixels of the side of a radiograph with anything on it."""
 
 
 class PhantomDataModule(MedicalDataModule):
@@ -74,7 +78,13 @@ class PhantomDataModule(MedicalDataModule):
         return table
 
     def make_reader(self, split: Split) -> Reader:
-        """Draw images of any split at the size of the network."""
+        """Draw images of any split at the size of the network.
+
+        Raises:
+            UserError: nothing could be seen at that size.
+        """
+        if min(self.size) < SMALLEST:
+            raise UserError(f"phantoms need {SMALLEST} pixels at least, got {self.size}\nTry --data.image_size 64")
         if self._reader is None or self._reader.size != max(self.size):
             self._reader = PhantomReader(self.anatomy_seed, self.images_per_patient, max(self.size))
         return self._reader

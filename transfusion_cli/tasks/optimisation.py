@@ -54,7 +54,10 @@ class Optimisation:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the optimizer should step first
-            schedule.step()
+            try:
+                schedule.step()
+            except (ArithmeticError, ValueError) as error:
+                raise UserError(f"{type(schedule).__name__} fails at its first step: {error}.") from error
 
     def start_phase(self) -> None:
         """Forget what a checkpoint said of an earlier phase."""

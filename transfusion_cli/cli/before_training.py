@@ -1,6 +1,8 @@
-"""What a run watches, seen to before it trains: a misspelt metric would end it after the first epoch."""
+"""What Lightning would find out late, or not at all, seen to before a run trains."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -15,9 +17,31 @@ from transfusion_cli.tasks.steps_to_target import StepsToTarget
 OURS = ("transfusion_cli.", "lightning.")
 """Packages whose classes log nothing that is not known here."""
 
+ZERO_IS_NONE = ("max_epochs", "max_steps", "limit_train_batches")
+"""Options of the trainer that let nothing train where they are 0."""
+
+LEAST = {"gradient_clip_val": 0, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}
+"""Options of the trainer that it does not look at itself, with the least that makes sense."""
+
+
+def check_trainer(options: Mapping[str, Any], sources: Sources) -> None:
+    """See that options of the trainer make sense.
+
+    Raises:
+        UserError: naming one that does not.
+    """
+    for key in ZERO_IS_NONE:
+        if options.get(key) == 0:
+            raise UserError(f"--trainer.{key} 0{sources.locate(key)} trains nothing.\nTry --trainer.{key} 1")
+    for key, least in LEAST.items():
+        value = options.get(key)
+        if value is not None and not least <= value < math.inf:
+            where = sources.locate(key, str(value))
+            raise UserError(f"--trainer.{key} must be at least {least}, got {value}{where}.\nTry --trainer.{key} 1")
+
 
 def check_monitors(task: TransferTask, callbacks: Iterable[Callback], sources: Sources) -> None:
-    """See that all metrics that are watched will be measured.
+    """See that all metrics that are watched will be measured: training would end after its first epoch.
 
     Where a class of the user's own takes part nothing is refused: it may log what it likes.
 
