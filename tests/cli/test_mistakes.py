@@ -52,6 +52,20 @@ def test_flags(flags, capsys):
         assert words in message
 
 
+@pytest.mark.parametrize(
+    "flags", ["--model.transfer boom.Own", "--model.transfer lacks.Own", "--model.transfer half.Own"]
+)
+def test_why_a_module_of_ones_own_cannot_be_imported(flags, configs, capsys):
+    (configs / "boom.py").write_text("raise RuntimeError('the cause')\n")
+    (configs / "lacks.py").write_text("import nowhere_at_all\n")
+    (configs / "half.py").write_text("class Own(:\n")
+    message = mistake(f"fit --config bn.yaml {flags}", capsys)
+    words = {"boom": "the cause", "lacks": "No module named 'nowhere_at_all'", "half": "half.py, line 1, is not valid"}
+    assert words[flags.split()[1].partition(".")[0]] in message
+    for name in ("boom", "lacks", "half"):
+        sys.modules.pop(name, None)
+
+
 CONFIGS = {
     "model: {transfer: BatchNormAfine}": ["'BatchNormAfine' in my.yaml, line 2", "Did you mean BatchNormAffine?"],
     "model: {transfr: HeadOnly}": ["'transfr' in my.yaml, line 2", "Did you mean transfer?"],
@@ -93,6 +107,13 @@ def test_configs(content, configs, capsys):
     [
         ("extends: lost.yaml", ["my.yaml extends lost.yaml", "beside my.yaml"]),
         ("extends: my.yaml", ["my.yaml extends itself"]),
+        ("extends: 3", ["my.yaml extends 3, which names no file"]),
+        ("extends: [base.yaml, [bn.yaml]]", ["which names no file"]),
+        (
+            "extends: bn.yaml\nname: a\ntrainer: {}\nname: b",
+            ["line 4", "the key 'name' is there twice, first in line 2"],
+        ),
+        ("extends: bn.yaml\nmodel: &m\n  transfer: *m", ["my.yaml stands for more than 100,000 values"]),
         ("just text", ["my.yaml is not a config"]),
         ("# nothing but a remark", ["says nothing of: data", "configs/demo.yaml"]),
     ],

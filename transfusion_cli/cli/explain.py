@@ -112,5 +112,9 @@ def plain_types(types: str) -> str:
 def first_lines(message: str) -> str:
     """The first three lines that say something to people who do not know the parser."""
     lines = (re.sub(r'Parser key "([^"]*)":?', r"\1:", line).strip(" -") for line in message.splitlines())
-    told = [plain_types(line)[:LONGEST] for line in lines if line and not JARGON.search(line)]
+    told = [
+        re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", line)[:LONGEST]
+        for line in lines
+        if line and not JARGON.search(line)
+    ]
     return "\n".join(list(dict.fromkeys(told))[:3]) or "The config cannot be read."
