@@ -28,7 +28,7 @@ REFUSED = {
     "--model.label_smoothing 3": "label_smoothing is a share, 0 or more and under 1, not 3.0.",
     "--model.transfer.head_epochs -1": "head_epochs must be 0 or more, not -1.",
     "--model.transfer.lr -1": "A learning rate of the transfer strategy is -1.0.\n",
-    "--model.transfer [MeanVarInit,FullFineTuning] --model.transfer.head_epochs -1": "head_epochs must be 0 or more, not -1.",
+    "--model.transfer [MeanVarInit,FullFineTuning] --model.transfer.head_epochs -1": "head_epochs must be 0 or more",
     "--model.optimizer Adam --model.optimizer.lr -1": "Adam cannot be made with lr -1.0 on the command line:\nInvalid",
     "--model.optimizer Adam --model.optimizer.lr .nan": "Adam cannot be made with lr nan on the command line:\nInvalid",
     "--model.optimizer Adam --model.optimizer.lr .inf": "lr of the optimizer must be finite, not inf.\n"
@@ -52,6 +52,7 @@ REFUSED = {
     "--trainer.accumulate_grad_batches 0": "--trainer.accumulate_grad_batches must be at least 1, got 0 on the command",
     "--trainer.gradient_clip_val .nan": "--trainer.gradient_clip_val must be at least 0, got nan on the command line.",
     "--trainer.accelerator cpuu": "You selected an invalid accelerator name",
+    "--model.transfer.head_epochs null": "model.transfer.head_epochs must be int, not 'null' on the command line.",
     "--model.dropout 3": "dropout is a share, 0 or more and under 1, not 3.0\nTry --model.dropout 0.2",
     "--model.in_chans 0": "in_chans must be at least 1, got 0\nTry --model.in_chans 3",
 }
@@ -111,7 +112,7 @@ class Fragile:
     ],
 )
 def test_what_is_said_of_an_error(error, words):
-    assert str(refused("Fragile", {"alpha": 1, "beta": 2.5}, error, Sources())) == words
+    assert str(refused(Fragile, {"alpha": 1, "beta": 2.5}, error, Sources())) == words
 
 
 def test_the_innermost_refusal_counts():

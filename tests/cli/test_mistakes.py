@@ -53,17 +53,17 @@ def test_flags(flags, capsys):
 
 
 @pytest.mark.parametrize(
-    "flags", ["--model.transfer boom.Own", "--model.transfer lacks.Own", "--model.transfer half.Own"]
+    ("name", "source", "words"),
+    [
+        ("boom", "raise RuntimeError('the cause')", "the cause"),
+        ("lacks", "import nowhere_at_all", "No module named 'nowhere_at_all'"),
+        ("half", "class Own(:", "half.py, line 1, is not valid Python"),
+    ],
 )
-def test_why_a_module_of_ones_own_cannot_be_imported(flags, configs, capsys):
-    (configs / "boom.py").write_text("raise RuntimeError('the cause')\n")
-    (configs / "lacks.py").write_text("import nowhere_at_all\n")
-    (configs / "half.py").write_text("class Own(:\n")
-    message = mistake(f"fit --config bn.yaml {flags}", capsys)
-    words = {"boom": "the cause", "lacks": "No module named 'nowhere_at_all'", "half": "half.py, line 1, is not valid"}
-    assert words[flags.split()[1].partition(".")[0]] in message
-    for name in ("boom", "lacks", "half"):
-        sys.modules.pop(name, None)
+def test_why_a_module_of_ones_own_cannot_be_imported(name, source, words, configs, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(configs)
+    (configs / f"{name}.py").write_text(f"{source}\n")
+    assert words in mistake(f"fit --config bn.yaml --model.transfer {name}.Own", capsys)
 
 
 CONFIGS = {
@@ -109,10 +109,7 @@ def test_configs(content, configs, capsys):
         ("extends: my.yaml", ["my.yaml extends itself"]),
         ("extends: 3", ["my.yaml extends 3, which names no file"]),
         ("extends: [base.yaml, [bn.yaml]]", ["which names no file"]),
-        (
-            "extends: bn.yaml\nname: a\ntrainer: {}\nname: b",
-            ["line 4", "the key 'name' is there twice, first in line 2"],
-        ),
+        ("name: a\ntrainer: {}\nname: b", ["my.yaml, line 3", "the key 'name' is there twice, first in line 1"]),
         ("extends: bn.yaml\nmodel: &m\n  transfer: *m", ["my.yaml stands for more than 100,000 values"]),
         ("just text", ["my.yaml is not a config"]),
         ("# nothing but a remark", ["says nothing of: data", "configs/demo.yaml"]),

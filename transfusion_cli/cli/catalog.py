@@ -135,6 +135,11 @@ def _members(annotation: ast.expr | None) -> list[ast.expr | None]:
             return [annotation]
 
 
+def is_ours(name: str) -> bool:
+    """Whether a class is of this program, whose annotations say what they mean."""
+    return bool(files().get(name)) and all("transfusion_cli" in path.parts for path in files()[name])
+
+
 def owners(key: str) -> list[str]:
     """The classes of this program, the optimizers and the schedules that take an argument of this name."""
     word = re.compile(rf"\b{re.escape(key)}\b")

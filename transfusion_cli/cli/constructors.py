@@ -1,5 +1,6 @@
 """What the constructors that a config calls refuse, told as the mistake that it is."""
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,18 +37,18 @@ class Constructors:
                 return make(cls, *args, **kwargs)
             except Exception as error:
                 arguments = {key: value for key, value in kwargs.items() if key != "applied_instantiation_links"}
-                self.refusal = self.refusal or refused(cls.__name__, arguments, error, self.sources)
+                self.refusal = self.refusal or refused(cls, arguments, error, self.sources)
                 raise
 
         watching.__wrapped__ = make  # type: ignore[attr-defined]  # jsonargparse looks at the signature
         return watching
 
 
-def refused(name: str, arguments: Mapping[str, Any], error: Exception, sources: Sources) -> UserError:
+def refused(cls: type, arguments: Mapping[str, Any], error: Exception, sources: Sources) -> UserError:
     """What a constructor raised, with the key that it is about.
 
     Args:
-        name: of the class.
+        cls: the class.
         arguments: what it was called with.
         error: what it raised.
         sources: the command's arguments and config files.
@@ -55,15 +56,24 @@ def refused(name: str, arguments: Mapping[str, Any], error: Exception, sources: 
     if isinstance(error, UserError):
         return error
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:LONGEST]
+    empty = [key for key, value in arguments.items() if value is None and not _may_be_null(cls, key)]
+    if empty and "None" in said:
+        return UserError(f"{empty[0]} of {cls.__name__} must have a value, not null{sources.locate(empty[0], 'null')}.")
     about = [key for key, value in arguments.items() if _concerns(said, key, value)][:1]
-    where = sources.locate(about[0], str(arguments[about[0]])) if about else sources.locate(name)
+    where = sources.locate(about[0], str(arguments[about[0]])) if about else sources.locate(cls.__name__)
     key = f" with {about[0]} {str(arguments[about[0]])[:LONGEST]}" if about else ""
-    told = f"{name} cannot be made{key}{where}:\n{said}"
+    told = f"{cls.__name__} cannot be made{key}{where}:\n{said}"
     if not isinstance(error, EXPECTED):
         told += f"\nTRANSFUSION_DEBUG=1 shows where this {type(error).__name__} comes from."
     mistake = UserError(told)
     mistake.__cause__ = error
     return mistake
+
+
+def _may_be_null(cls: type, key: str) -> bool:
+    """Whether null is what an argument is by default, in the class that takes it."""
+    found = (inspect.signature(base).parameters.get(key) for base in cls.__mro__ if "__init__" in vars(base))
+    return next((parameter.default is None for parameter in found if parameter is not None), True)
 
 
 def _concerns(said: str, key: str, value: Any) -> bool:

@@ -227,7 +227,7 @@ class Precheck:
             if kind.classes:
                 self.put(f"{slot}.{name}", rest, value, place)
             return
-        if wrong := misfit(kind, value):
+        if wrong := misfit(kind, value, null=kind.null or not catalog.is_ours(str(cls))):
             near = did_you_mean(wrong, kind.choices, otherwise="") if kind.choices else ""
             self.mistake(f"{slot}.{name} must be {kind}, not {wrong!r}{place}.", near)
 
@@ -271,13 +271,15 @@ def advice(name: str, known: Mapping[str, Any]) -> str:
     return f"It is a key of {', '.join(owners[:4])}." if owners else "See every key: transfusion fit --help"
 
 
-def misfit(kind: catalog.Kind, value: yaml.Node | None) -> str | None:
-    """The value, where it is certainly not of a kind."""
+def misfit(kind: catalog.Kind, value: yaml.Node | None, null: bool) -> str | None:
+    """The value, where it is certainly not of a kind; the parser proper lets null pass everywhere."""
     if not kind.closed or value is None:
         return None
     if not isinstance(value, yaml.ScalarNode):
         return shown(value)
     text = str(value.value)
+    if value.tag.endswith(":null") and not null:
+        return "null"
     if text in kind.choices or not _WORD.fullmatch(text) or text.lower() in _NUMBERS:
         return None
     return text
