@@ -58,7 +58,7 @@ OUT_OF_RANGE = {
     "checkpoint.mode": ["maximum", ""],
     "checkpoint.save_top_k": [-5],
     "early_stopping": [{"monitor": "val/los"}, {"mode": "down"}, {"patience": "long"}],
-    "steps_to_target": [{"metric": "val/auroc"}, {"value": 1, "metric": "auc"}],
+    "steps_to_target": [{"value": 1, "metric": "auc"}],
     "seed_everything": [-1, 2**32, "x", 1.5, [1]],
     "split": ["mine", 3],
     "trainer.max_epochs": [0, -5],

@@ -84,6 +84,14 @@ def test_several_mistakes_are_told_at_once_each_at_its_place(configs):
     assert message.splitlines()[3:] == ["and 2 more"]
 
 
+def test_keys_beside_the_name_of_a_class(configs):
+    (configs / "mine.yaml").write_text("data:\n  class_path: PhantomDataModule\n  patients: 3\n  intargs: {}\n")
+    assert told("--config", "mine.yaml").splitlines() == [
+        "Unknown key 'patients' in mine.yaml, line 3. Arguments of the class stand under init_args.",
+        "Unknown key 'intargs' in mine.yaml, line 4. Did you mean init_args?",
+    ]
+
+
 def test_a_section_file_is_read(configs):
     (configs / "data.yaml").write_text("class_path: PhantomDataModule\ninit_args:\n  patiens: 4\n")
     (configs / "mine.yaml").write_text("data: data.yaml\n")

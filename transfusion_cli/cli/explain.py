@@ -111,6 +111,7 @@ def plain_types(types: str) -> str:
 
 def first_lines(message: str) -> str:
     """The first three lines that say something to people who do not know the parser."""
+    message = re.sub(r"(?:\. )?Got value: (?:Namespace|NestedArg)\(.*", ".", message)
     lines = (re.sub(r'Parser key "([^"]*)":?', r"\1:", line).strip(" -") for line in message.splitlines())
     told = [
         re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", line)[:LONGEST]

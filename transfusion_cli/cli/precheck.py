@@ -206,6 +206,10 @@ class Precheck:
                 given = {key.value: (key, inner) for key, inner in items(value)}
                 if "class_path" in given:
                     self.instance(slot, given["class_path"][1], place)
+                for name, (key, _) in given.items() if set(SPEC) & set(given) else ():
+                    if name not in SPEC and re.fullmatch(r"[a-z]\w*", name):
+                        advice = did_you_mean(name, SPEC, "Arguments of the class stand under init_args.")
+                        self.mistake(f"Unknown key {name!r}{place.of(key)}.", advice)
                 inside = given["init_args"][1] if "init_args" in given else None
                 whole = value if not set(SPEC) & set(given) else None
                 for key, inner in items(inside or whole):
