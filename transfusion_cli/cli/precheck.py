@@ -7,11 +7,11 @@ is not sure of: it never refuses what that one would take.
 import ast
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -20,9 +20,10 @@ from transfusion_cli.cli.chain import EXTENDS, chain
 from transfusion_cli.cli.data import check_action
 from transfusion_cli.cli.resume import checkpoint_file, value_of
 from transfusion_cli.cli.shipped import find_config
+from transfusion_cli.cli.yaml_nodes import Place, items, nodes, root_of, shown
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
-from transfusion_cli.yaml_file import Loader, read_yaml
+from transfusion_cli.yaml_file import read_yaml
 
 SECTIONS: dict[str, str | None] = {
     "data": None,
@@ -40,23 +41,11 @@ HAS_WORDS = ("data", "analyze")
 SPEC = ("class_path", "init_args", "dict_kwargs")
 """Keys of a class that are none of its arguments."""
 
+_CLASS = re.compile(r"[A-Z]\w*|(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*")
 _WORD = re.compile(r"[A-Za-z][A-Za-z_ ]+")
 _NUMBERS = ("true", "false", "yes", "no", "on", "off", "null", "none", "inf", "nan", "infinity")
 _SHOWN = 3
-
-
-class Place(NamedTuple):
-    """Where something was written: on the command line, or in a file."""
-
-    file: Path | None = None
-    line: int = 0
-
-    def __str__(self) -> str:
-        return " on the command line" if self.file is None else f" in {self.file}, line {self.line}"
-
-    def of(self, node: yaml.Node) -> "Place":
-        """The place of what stands inside."""
-        return self if self.file is None else Place(self.file, node.start_mark.line + 1)
+"""Mistakes that are told; the others are counted."""
 
 
 class Precheck:
@@ -75,8 +64,8 @@ class Precheck:
         """Those about classes, which a module of the user's own may bring along."""
         self.foreign = bool(os.environ.get("TRANSFUSION_TRUST")) or any(a.startswith("--trust") for a in args)
         self.classes: dict[str, str | None] = dict(SECTIONS)
-        if value_of(args, "--ckpt_path") is not None:
-            self.classes |= {"data": None, "model": None}  # the checkpoint says
+        if value_of(args, "--ckpt_path", "--resume") is not None:
+            self.forget()
 
     def run(self) -> None:
         """Look at everything, in the order in which it counts.
@@ -107,9 +96,7 @@ class Precheck:
             if flag in ("-h", "--help"):
                 asks_help = True
             if not flag.startswith("-"):
-                if self.verb not in HAS_WORDS and not asks_help:
-                    advice = f"A value follows its flag: --config {flag}"
-                    self.mistake(f"There is no place for {flag!r} on the command line.", advice)
+                self.word(flag)
                 continue
             if not equals:
                 value = words[position]
@@ -122,6 +109,18 @@ class Precheck:
                     self.config(value)
             elif flag.startswith("--") and not asks_help:
                 self.flag(flag.removeprefix("--").split("."), value)
+
+    def word(self, word: str) -> None:
+        """A word that is no value of a flag."""
+        if self.verb not in HAS_WORDS and word.endswith((".yaml", ".yml")):
+            advice = f"A value follows its flag: --config {word}"
+            self.mistake(f"There is no place for {word!r} on the command line.", advice)
+        if self.verb != "data":
+            self.forget()  # it may be a run
+
+    def forget(self) -> None:
+        """Know no more of what the config says: a run that is named brings its own."""
+        self.classes |= {"data": None, "model": None}
 
     def flag(self, keys: list[str], value: str | None) -> None:
         """One flag, in parts, with what follows it."""
@@ -196,7 +195,7 @@ class Precheck:
             case yaml.ScalarNode(value=str(text)) if text.endswith((".yaml", ".yml")):
                 self.section_file(slot, text, place.of(value))
             case yaml.ScalarNode(value=str(text)):
-                if re.fullmatch(r"[A-Z]\w*|(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*", text):
+                if _CLASS.fullmatch(text):
                     self.classes[slot] = self.class_name(text, place.of(value))
             case yaml.SequenceNode():
                 for item in value.value:
@@ -289,17 +288,6 @@ def misfit(kind: catalog.Kind, value: yaml.Node | None, null: bool) -> str | Non
     return text
 
 
-def shown(node: yaml.Node | None) -> str:
-    """A value as it was written, more or less."""
-    match node:
-        case yaml.ScalarNode():
-            return str(node.value)
-        case yaml.SequenceNode():
-            return f"[{', '.join(shown(item) for item in node.value)}]"
-        case _:
-            return f"{{{', '.join(f'{key.value}: {shown(value)}' for key, value in items(node))}}}"
-
-
 def own_module(package: str, path: str, place: Place) -> tuple[str, str] | None:
     """What keeps a module of the user's own from being imported, as far as can be told without importing it."""
     top, *below = package.split(".")
@@ -333,24 +321,3 @@ def top_level_words() -> frozenset[str]:
     for text in (source for source in sources if "OwnFlags" not in source and "ArgumentParser)" not in source):
         found |= set(re.findall(r"[\"']--(\w+)", text))
     return frozenset(found | catalog.parameters("Trainer", "fit", "validate", "test", "predict"))
-
-
-def nodes(text: str | None) -> yaml.Node | None:
-    """A value of the command line, read as YAML; as text where it is none."""
-    if text is None:
-        return None
-    try:
-        return yaml.compose(text, Loader) or yaml.ScalarNode("tag:yaml.org,2002:str", text)
-    except yaml.YAMLError:
-        return yaml.ScalarNode("tag:yaml.org,2002:str", text)
-
-
-def root_of(path: Path) -> yaml.Node | None:
-    """The nodes of a YAML file, which know their lines; it was read before, and is sound."""
-    return yaml.compose(path.read_text(encoding="utf-8"), Loader)
-
-
-def items(node: yaml.Node | None) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
-    """Keys and values of a mapping."""
-    if isinstance(node, yaml.MappingNode):
-        yield from ((key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode))

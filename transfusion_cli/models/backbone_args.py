@@ -47,8 +47,6 @@ def cannot_build(backbone: str, args: Mapping[str, Any], error: Exception) -> Us
     """What to say where timm does not make a network of the given arguments."""
     if unknown := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
         return UserError(f"{backbone} takes no argument {unknown[1]!r}\nTake it out of --model.backbone_args")
-    if not args:
-        return UserError(f"{backbone} cannot be built\n({type(error).__name__}: {str(error)[:160]})")
     given = ", ".join(f"{name}={value!r}" for name, value in args.items())
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
     return UserError(

@@ -77,8 +77,9 @@ def build_network(
         # OSError is what the hub client and urllib raise for every failure of the network
         if isinstance(error, OSError) and (pretrained is True or ":" in name):
             raise _offline(name) from error
-        # whatever a wrong argument runs into inside the architecture
-        raise cannot_build(name, kwargs, error) from error
+        if kwargs:  # whatever a wrong argument runs into inside the architecture
+            raise cannot_build(name, kwargs, error) from error
+        raise
     if kwargs and num_outputs and not head_names(network):
         raise cannot_build(name, kwargs, ValueError("the network has no classifier"))
     if weights is not None:

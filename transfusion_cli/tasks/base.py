@@ -88,8 +88,7 @@ class TransferTask(pl.LightningModule):
         self.backbone_args = backbone_args or {}
         self.seed = seed
         self.phase_index = 0
-        self.phase_start_epoch = 0
-        self.phase_start_step = 0
+        self.phase_start_epoch = self.phase_start_step = 0
         self.reestimated = False
         self._guard: StatisticsGuard | None = None
         self.loss_watch = LossWatch()
