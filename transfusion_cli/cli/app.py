@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from transfusion_cli.cli import recording, slurm
+from transfusion_cli.cli.before_training import check_monitors, check_trainer
 from transfusion_cli.cli.config_file import ConfigFile
 from transfusion_cli.cli.names import import_all
 from transfusion_cli.cli.parser import Parser
@@ -77,7 +78,10 @@ LINKED = {
 def seed(value: int | str | bool) -> int:
     """A seed; ``true`` draws one, which the run then records and its other processes inherit."""
     if value not in (True, "true", "True"):
-        return int(value)
+        number = int(value)
+        if not 0 <= number < 2**32:
+            raise ValueError
+        return number
     inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
     return int(inherited or random.SystemRandom().randrange(2**32))
 
@@ -230,6 +234,11 @@ class TransfusionCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
         if self.records:
             callbacks += recording.progress(config)
+        if self.config.subcommand == "fit":
+            check_trainer(config, self.sources)
+            given = config["callbacks"] or []
+            given = given if isinstance(given, list) else [given]
+            check_monitors(self.model, [c for c in (*given, *callbacks) if c is not None], self.sources)
         if self.records and not config["fast_dev_run"]:
             self.folder = self._place()
             self.folder.share()
@@ -270,6 +279,8 @@ class TransfusionCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, MisconfigurationException):
+                raise UserError("\n".join(str(error).splitlines()[:3])) from error
             if subcommand == "fit" and self.last is not None:
                 if isinstance(error, Fault):
                     error.next = f"resume with: {self.resume}"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transfusion_cli.cli.config_file import sections_of
+from transfusion_cli.cli.chain import sections_of
 from transfusion_cli.cli.flags import INPUT, value_of, without
 from transfusion_cli.errors import UserError
 
@@ -30,16 +30,10 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
     """
     from transfusion_cli.tasks.restore import LINKED, UNUSED, config_beside, saved_arguments
 
-    ckpt_path = value_of(flags, "--ckpt_path")
-    if ckpt_path in (None, "null"):
+    path = checkpoint_file(flags)
+    if path is None:
         return flags
-    path = Path(ckpt_path).expanduser()
     given = value_of(flags, INPUT) if verb == "predict" else None
-    if not path.is_file():
-        raise UserError(
-            f"No checkpoint at {ckpt_path}.\n"
-            "A run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt of its folder."
-        )
     trains = verb == "fit"
     config = config_beside(path)
     if given is not None:
@@ -84,6 +78,24 @@ def for_images(config: Path | None, task: dict[str, Any], given: str, flags: lis
         "init_args": {**same, **facts},
     }
     return ["--config", inline(content, config), *without(flags, INPUT)]
+
+
+def checkpoint_file(flags: list[str]) -> Path | None:
+    """The file behind ``--ckpt_path``, if that is given.
+
+    Raises:
+        UserError: there is none.
+    """
+    ckpt_path = value_of(flags, "--ckpt_path")
+    if ckpt_path in (None, "null"):
+        return None
+    path = Path(ckpt_path).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"No checkpoint at {ckpt_path}.\n"
+            "A run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt of its folder."
+        )
+    return path
 
 
 def inline(config: dict[str, Any], source: Path) -> str:

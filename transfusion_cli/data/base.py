@@ -14,6 +14,7 @@ from transfusion_cli.data import augmentation as augmentations
 from transfusion_cli.data.cache import open_cache
 from transfusion_cli.data.dataset import ImageDataset, Reader
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
+from transfusion_cli.data.ranges import Ranges
 from transfusion_cli.data.readers import FileReader
 from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.run_split import Authority, RunSplit
@@ -31,9 +32,9 @@ from transfusion_cli.data.splits import (
     folds,
     hold_out,
     hold_out_images,
-    label_matrix,
     split_hash,
 )
+from transfusion_cli.data.training_classes import check_classes
 from transfusion_cli.data.units import units
 from transfusion_cli.data.worker_faults import check_shared_memory
 from transfusion_cli.errors import Fault, UserError
@@ -111,14 +112,17 @@ class MedicalDataModule(LightningDataModule):
         self.exclude = None if exclude is None else Path(exclude).expanduser()
         self.verify, self.predict_split = verify, predict_split
         self.cache = None if cache is None else Path(cache).expanduser()
-        _check_range("batch_size", batch_size, 1)
-        _check_range("num_workers", num_workers, 0)
-        _check_range("seed", seed, 0)
-        _check_range("split_seed", split_seed, 0)
-        _check_range("shuffle_blocks", 1 if shuffle_blocks is None else shuffle_blocks, 1)
-        _check_range("train_size", 1 if train_size is None else train_size, 1)
-        _check_share("train_fraction", train_fraction, whole=True)
-        _check_share("val_fraction", val_fraction)
+        ranges = Ranges()
+        ranges.least("batch_size", batch_size, 1)
+        ranges.least("num_workers", num_workers, 0)
+        ranges.sides("image_size", image_size)
+        ranges.least("seed", seed, 0)
+        ranges.least("split_seed", split_seed, 0)
+        ranges.least("shuffle_blocks", shuffle_blocks, 1)
+        ranges.least("train_size", train_size, 1)
+        ranges.share("train_fraction", train_fraction, whole=True)
+        ranges.share("val_fraction", val_fraction)
+        ranges.settle()
         if isinstance(augmentation, str):
             self.augmentation = augmentations.DEFAULTS[self.default_augmentation]
         else:
@@ -200,7 +204,7 @@ class MedicalDataModule(LightningDataModule):
                 log.warning("%s. Its numbers are good for comparison with that paper alone.", self.known_leak)
             else:
                 check_disjoint(table.patients, table.split, "the run's split" if self.follows_run else "the data")
-            self._check_classes(table)
+            check_classes(table, self.target, self.class_names, bool(self.train_size or self.train_fraction < 1))
             self._samples = table
         return self._samples
 
@@ -378,34 +382,3 @@ class MedicalDataModule(LightningDataModule):
         if size < len(rows):
             ids = whole.training_order(self.seed)
             table.train_on(ids[np.isin(ids, table.ids[rows])][: max(1, size)])
-
-    def _check_classes(self, table: SampleTable) -> None:
-        """Every class must occur in training; a label may be missing from a small subset, with a warning."""
-        rows = table.rows("train")
-        if not len(rows):
-            return
-        present = label_matrix(table.targets[rows]).sum(axis=0) > 0
-        names = self.class_names[1:] if self.target == "binary" else self.class_names
-        absent = [name for i, name in enumerate(names) if i >= len(present) or not present[i]]
-        if self.target == "binary" and not (table.targets[rows] < 0.5).any():
-            absent = [self.class_names[0]]
-        if not absent:
-            return
-        message = f"no training sample has {', '.join(map(repr, absent[:5]))}"
-        if self.target == "multilabel" and (self.train_size or self.train_fraction < 1):
-            log.warning("%s: their scores mean nothing", message)
-            return
-        raise UserError(
-            f"{message}\namong the {len(rows)} training samples\n"
-            "Use more training samples, or leave out classes and labels that do not occur."
-        )
-
-
-def _check_range(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"{name} must be at least {least}, got {value}\nTry --data.{name} {max(least, 1)}")
-
-
-def _check_share(name: str, value: float, whole: bool = False) -> None:
-    if not 0 < value < 1 and not (whole and value == 1):
-        raise UserError(f"{name} must lie between 0 and 1, got {value}\nTry --data.{name} 0.1")
