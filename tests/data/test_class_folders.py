@@ -43,8 +43,8 @@ def test_images_without_a_class_are_told(tmp_path, told):
     found, said = told(root)
     assert sorted(set(found.classes)) == ["sick", "well"] and len(found.paths) == 4
     assert said == [
-        "2 images in no folder are passed over: no folder tells their class",
-        "2 images in test are passed over: no folder tells their class",
+        "images passed over in no folder: 2 (no folder tells their class)",
+        "images passed over in test: 2 (no folder tells their class)",
     ]
 
 
@@ -52,7 +52,7 @@ def test_a_split_without_train_is_told(tmp_path, told):
     root = tree(tmp_path, "sick", "well", "test/sick", "test/well")
     found, said = told(root)
     assert len(found.paths) == 4 and found.split is None
-    assert said == ["4 images in test are passed over: there is no folder train beside it"]
+    assert said == ["images passed over in test: 4 (there is no folder train beside it)"]
 
 
 def test_splits_above_classes(tmp_path, told):
@@ -64,9 +64,9 @@ def test_splits_above_classes(tmp_path, told):
         *[("val", "sick")] * 2,
     ]
     assert said == [
-        "2 images in no folder are passed over: no folder tells their class",
-        "2 images in extra are passed over: they lie beside train",
-        "2 images in test are passed over: no folder tells their class",
+        "images passed over in no folder: 2 (no folder tells their class)",
+        "images passed over in extra: 2 (they lie beside train)",
+        "images passed over in test: 2 (no folder tells their class)",
     ]
 
 
@@ -81,7 +81,7 @@ def test_splits_below_classes(tmp_path, told):
     ]
     assert len(found.paths) == 8
     places = ("test", "well", "well/other")
-    assert said == [f"2 images in {place} are passed over: no folder tells their split" for place in places]
+    assert said == [f"images passed over in {place}: 2 (no folder tells their split)" for place in places]
 
 
 def test_splits_in_some_classes_are_none(tmp_path, told):

@@ -100,9 +100,9 @@ def _tell_passed_over(root: Path, files: Sequence[Sequence[str]], level: int | N
         else:
             why = "they lie beside train" if level == 0 else "there is no folder train beside it"
         where = f"in {'/'.join(place)}" if place else "in no folder"
-        log.warning("%s: %d images %s are passed over: %s", root, number, where, why)
+        log.warning("%s: images passed over %s: %d (%s)", root, where, number, why)
     if len(numbers) > _LINES:
-        log.warning("%s: so are those of %d more folders", root, len(numbers) - _LINES)
+        log.warning("%s: images passed over in %d more folders", root, len(numbers) - _LINES)
 
 
 def _tell_empty(root: Path, files: Sequence[Sequence[str]], places: Collection[str]) -> None:

@@ -44,14 +44,14 @@ def find_image_column(frame: pd.DataFrame, given: str | None, path: Path) -> str
     Raises:
         UserError: No such column.
     """
+    if (given or "image") in frame.columns:
+        return given or "image"
     plain = {name: re.sub(r"[\W_]", "", name.lower()) for name in frame.columns}
 
     def rank(name: str) -> tuple[bool, bool, int, str]:
         return not _names_files(frame[name]), not _tells_rows(frame[name]), _RANK[plain[name]], name
 
     known = sorted((name for name in frame.columns if plain[name] in _RANK), key=rank)
-    if given is None and "image" in frame.columns:
-        return "image"
     if given is not None or not known:
         looks = known or [name for name in frame.columns if _names_files(frame[name])]
         require_columns(frame, [given or "image"], path, f"{IMAGES} NAME", looks)
