@@ -140,7 +140,7 @@ def test_ctrl_c_twice_ends_at_once(home):
 WHOLE = "lightning_logs/whole/version_0"
 BEST = f"{WHOLE}/checkpoints/best.ckpt"
 CONFIGURED = ("--config", "tiny.yaml")
-TABLE = "transfusion_cli.data.base:MedicalDataModule._check_classes"
+TABLE = "transfusion_cli.data.base:check_classes"
 EARLY = {
     "fit_data": ([*FIT, "early"], TABLE, "There is no checkpoint"),
     "fit_model": ([*FIT, "early"], "transfusion_cli.tasks.base:TransferTask._create", "There is no checkpoint"),
