@@ -114,9 +114,9 @@ def test_shared_memory_is_looked_at_before_training(free, fits, tmp_path, monkey
 
 
 def test_without_workers_or_shared_memory_there_is_nothing_to_fit(tmp_path, monkeypatch):
-    check_shared_memory(2**60, 0, 1)
+    check_shared_memory((2**60,), 0)
     monkeypatch.setattr(worker_faults, "SHARED", tmp_path / "none")
-    check_shared_memory(2**60, 8, 1)
+    check_shared_memory((2**60,), 8)
 
 
 def test_a_connection_that_breaks_while_all_workers_live_is_no_fault_of_theirs():

@@ -82,7 +82,8 @@ def ending(error: BaseException, verb: str) -> Ending | None:
             return Ending(f"transfusion: {error}", error.code)
         case KeyboardInterrupt():
             number = getattr(error, "number", signal.SIGINT)
-            why = {"SIGINT": "", "SIGPIPE": " (nobody reads the output any more)"}.get(number.name, f" ({number.name})")
+            why = "" if notes or number.name == "SIGINT" else f" ({number.name})"  # training has named it already
+            why = " (nobody reads the output any more)" if number.name == "SIGPIPE" else why
             then, *more = notes or [AFTER_STOP.get(verb, AGAIN)]
             return Ending("\n".join([f"Stopped{why}. {then}", *more]), 128 + number)
         case BrokenPipeError() if getattr(sys.stdout, "unread", False):

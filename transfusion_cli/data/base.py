@@ -1,8 +1,8 @@
 """What all data modules share."""
 
 import logging
-import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -134,8 +134,7 @@ class MedicalDataModule(LightningDataModule):
         self.run_split: RunSplit | None = None
         self.authority: Authority = "run"
         self.follows_run = False
-        # What failed while images were loaded, where the work could be done all the same.
-        self.fault: Fault | None = None
+        self.fault: Fault | None = None  # what failed in loading, where the work was done all the same
 
     # What a subclass says.
 
@@ -294,9 +293,8 @@ class MedicalDataModule(LightningDataModule):
         rows = self.samples.rows("train")
         chances = balanced_chances(self.samples.targets[rows]) if self.balanced else None
         sampler = TrainingSampler(len(rows), self.batch_size, self.seed, chances, rank, world)
-        augment = None
-        if self.augmentation:
-            augment = augmentations.Augmentation(self.augmentation, self.seed, self.in_chans)
+        chosen = self.augmentation
+        augment = augmentations.Augmentation(chosen, self.seed, self.in_chans) if chosen else None
         batches = {"sampler": sampler, "batch_size": sampler.batch_size // world, "batches_done": self._batches_done}
         return self._loader("train", augment, **batches)
 
@@ -331,8 +329,6 @@ class MedicalDataModule(LightningDataModule):
         sampler, batch_size = EvaluationSampler(size, rank, world), equal_batches(size, self.batch_size, world)
         return self._loader(split, sampler=sampler, batch_size=batch_size)
 
-    # Parts.
-
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
@@ -340,25 +336,21 @@ class MedicalDataModule(LightningDataModule):
         return 0 if self.trainer is None else self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
     def _loader(self, split: Split, augment: augmentations.Augmentation | None = None, **batches: Any) -> MedicalLoader:
-        samples = self.samples
-        resize = Resize(self.size, self.resize)
-        world = 1 if self.trainer is None else self.trainer.num_devices
-        images = min(self.batch_size, len(samples.rows(split))) // self._place()[1]
-        check_shared_memory(images * self.in_chans * math.prod(self.size), self.num_workers, world)  # at 8 bits
+        samples, resize = self.samples, Resize(self.size, self.resize)
+        nodes = 1 if self.trainer is None else self.trainer.num_nodes
+        batch = min(self.batch_size, len(samples.rows(split))) // nodes
+        check_shared_memory((batch, self.in_chans, *self.size), self.num_workers)
         shuffle = None if self.shuffle_blocks is None else BlockShuffle(self.size, self.shuffle_blocks, self.seed)
         return MedicalLoader(
             self.dataset_class(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
             num_workers=self.num_workers,
             collate_fn=collate,
             worker_init_fn=quiet_worker,
-            bridged=self._note_fault,
+            bridged=partial(setattr, self, "fault"),
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             **batches,
         )
-
-    def _note_fault(self, fault: Fault) -> None:
-        self.fault = fault
 
     def _reader_of(self, split: Split) -> Reader:
         return self.make_reader(split) if self.cache is None else open_cache(self, self.cache, split)

@@ -1,5 +1,6 @@
 """What can become of the processes that load images, in words."""
 
+import math
 import os
 import re
 import signal
@@ -51,13 +52,12 @@ def worker_fault(error: Exception, workers: Sequence[BaseProcess]) -> Fault | No
     )
 
 
-def check_shared_memory(batch: int, workers: int, processes: int) -> None:
+def check_shared_memory(batch: tuple[int, ...], workers: int) -> None:
     """See that the batches which workers have ready fit into shared memory, as far as that is known.
 
     Args:
-        batch: bytes of one batch, at least.
+        batch: shape (B, C, H, W) of what all processes of this machine together train on; 8 bits a value at least.
         workers: processes that load images, for each process that trains.
-        processes: that train on this machine.
 
     Raises:
         Fault: they do not fit.
@@ -65,10 +65,10 @@ def check_shared_memory(batch: int, workers: int, processes: int) -> None:
     if not workers or not SHARED.is_dir():
         return
     disk = os.statvfs(SHARED)
-    free, needed = disk.f_bavail * disk.f_frsize, batch * AHEAD * workers * processes
+    free, needed = disk.f_bavail * disk.f_frsize, math.prod(batch) * AHEAD * workers
     if needed > free:
         raise Fault(
-            f"{SHARED} has {free / 1e6:,.1f} MB free; batches from {workers * processes} --data.num_workers "
-            f"may take {needed / 1e6:,.1f} MB of it",
+            f"{SHARED} has {free / 1e6:,.1f} MB free, and {workers} --data.num_workers put up to "
+            f"{needed / 1e6:,.1f} MB of batches there",
             ROOM,
         )
