@@ -111,7 +111,8 @@ def test_training(name, goes_on, fails, capsys, home, tmp_path, monkeypatch):
         for line in capsys.readouterr().out.splitlines()
         if "--logdir" in line or "--ckpt_path" in line
     ]
-    assert len(typed) == 4 and all(Path(words[3 if "--ckpt_path" in words else 2]).exists() for words in typed)
+    places = [words[1 + words.index("--logdir" if "--logdir" in words else "--ckpt_path")] for words in typed]
+    assert len(places) == 4 and all(Path(place).exists() for place in places)
     assert list(run.rglob(name))
 
 
