@@ -11,6 +11,23 @@ MOST = 100_000
 """Values in one file; our longest config has some hundred."""
 
 
+class Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping: YAML itself would keep the last and not say so."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Read one mapping."""
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                known = lines.get((key.tag, key.value))
+                if known is not None:
+                    told = f"the key {key.value!r} is there twice, first in line {known + 1}"
+                    raise yaml.MarkedYAMLError(problem=told, problem_mark=key.start_mark)
+                lines[key.tag, key.value] = key.start_mark.line
+        return node
+
+
 def read_yaml(path: Path) -> Any:
     """What a YAML file holds.
 
@@ -18,10 +35,10 @@ def read_yaml(path: Path) -> Any:
     through them never ends: what a file stands for is bounded.
 
     Raises:
-        UserError: when it is not YAML, or stands for more than ``MOST`` values.
+        UserError: when it is not YAML, has a key twice, or stands for more than ``MOST`` values.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}," if mark else ""

@@ -1,18 +1,14 @@
 """``--config``: files that may extend others, or be named like a shipped one."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import ActionConfigFile
 
+from transfusion_cli.cli.chain import EXTENDS, chain, sections_of
 from transfusion_cli.cli.parser import Parser
 from transfusion_cli.cli.shipped import find_config
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
-from transfusion_cli.yaml_file import read_yaml
-
-EXTENDS = "extends"
 
 
 class ConfigFile(ActionConfigFile):
@@ -37,35 +33,6 @@ class ConfigFile(ActionConfigFile):
             if content:
                 super().__call__(parser, cfg, str(path), option_string)
                 cfg.pop(EXTENDS, None)
-
-
-def chain(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """A config file preceded by all that it extends, each base before what builds on it.
-
-    Raises:
-        UserError: when a base is missing, or a file extends itself.
-    """
-    if path.resolve() in above:
-        raise UserError(f"{path} extends itself.")
-    bases = sections_of(path).get(EXTENDS, [])
-    for name in [bases] if isinstance(bases, str) else bases:
-        base = path.parent / str(name)
-        if not base.is_file():
-            raise UserError(f"{path} extends {name}, which does not exist.\nIt is looked for beside {path.name}.")
-        yield from chain(base, (*above, path.resolve()))
-    yield path
-
-
-def sections_of(path: Path) -> dict[str, Any]:
-    """The sections of a config file.
-
-    Raises:
-        UserError: when it is not YAML, or not a mapping.
-    """
-    content = read_yaml(path)
-    if not isinstance(content, dict | None):
-        raise UserError(f"{path} is not a config: it holds no `key: value` sections.")
-    return content or {}
 
 
 def check_sections(parser: Parser, content: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ ACTIONS = {
 }
 """What can be done with data, and the module whose ``run(args)`` does it."""
 
+ASK_HELP = ("-h", "--help", "help")
+
 HELP = """\
 usage: transfusion data ACTION --config FILE [options]
 
@@ -27,15 +29,21 @@ More: transfusion data prepare --help
 
 
 def run(verb: str, args: list[str]) -> Any:
-    """Run one action.
-
-    Raises:
-        UserError: for an action that there is not.
-    """
+    """Run one action."""
     action, *rest = args or ["--help"]
-    if action in ("-h", "--help", "help"):
+    if action in ASK_HELP:
         print(HELP, end="")
         return None
-    if action not in ACTIONS:
-        raise UserError(f"transfusion {verb} has no action {action!r}.\n{did_you_mean(action, ACTIONS)}")
+    check_action(args)
     return import_module(ACTIONS[action]).run(rest)
+
+
+def check_action(args: list[str]) -> None:
+    """See that there is an action of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    action = args[0] if args else "--help"
+    if action not in ACTIONS and action not in ASK_HELP:
+        raise UserError(f"transfusion data has no action {action!r}.\n{did_you_mean(action, ACTIONS)}")

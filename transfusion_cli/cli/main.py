@@ -61,8 +61,31 @@ examples
   transfusion test --ckpt_path lightning_logs/chexpert_bn/version_0/checkpoints/best.ckpt
   transfusion check --config configs/images_bn.yaml --data.root my_images
 
-more: transfusion fit --help (every key), transfusion fit --model.transfer.help BatchNormAffine (one class), --version
+more: transfusion VERB --help (of fit: every key), transfusion fit --model.transfer.help HeadOnly (one class), --version
 """
+
+
+HELPS = {
+    "check": """\
+usage: transfusion check --config FILE [options]
+
+Parse the config, build everything, run one batch of each phase forward and backward, and say what trains and how the
+data split. Nothing is written. Options are those of fit: transfusion fit --help
+""",
+    "list": """\
+usage: transfusion list strategies | datasets | configs | backbones [WORD or PATTERN ...]
+
+What there is to name in a config; of the backbones those whose name holds the word, or matches the pattern (resnet*).
+""",
+    "completion": """\
+usage: transfusion completion bash | zsh | fish
+
+Print a script that completes verbs, flags and names. For example: source <(transfusion completion bash)
+""",
+}
+"""Help of the verbs that have no parser to print it, or would take seconds for it."""
+
+ASK_HELP = ("-h", "--help")
 
 
 def main(args: list[str] | None = None) -> Any:
@@ -80,11 +103,18 @@ def main(args: list[str] | None = None) -> Any:
     verb, *rest = (sys.argv[1:] if args is None else args) or ["--help"]
     try:
         match verb:
+            case "help" if rest and rest[0] != "help":
+                return main([rest[0], "--help"])
             case "-h" | "--help" | "help":
                 print(HELP, end="")
             case "-V" | "--version" | "version":
                 print(f"transfusion {__version__}")
+            case _ if verb in HELPS and rest and rest[0] in ASK_HELP:
+                print(HELPS[verb], end="")
             case _ if verb in READS_CONFIGS:
+                from transfusion_cli.cli.precheck import Precheck
+
+                Precheck(verb, rest).run()
                 from transfusion_cli.cli.trusting import trusting
 
                 with trusting(rest) as rest:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transfusion_cli.cli.config_file import sections_of
+from transfusion_cli.cli.chain import sections_of
 from transfusion_cli.errors import UserError
 
 FOR_TRAINING = ("early_stopping", "steps_to_target", "checkpoint")
@@ -26,15 +26,9 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
     """
     from transfusion_cli.tasks.restore import LINKED, UNUSED, config_beside, saved_arguments
 
-    ckpt_path = value_of(flags, "--ckpt_path")
-    if ckpt_path in (None, "null"):
+    path = checkpoint_file(flags)
+    if path is None:
         return flags
-    path = Path(ckpt_path).expanduser()
-    if not path.is_file():
-        raise UserError(
-            f"No checkpoint at {ckpt_path}.\n"
-            "A run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt of its folder."
-        )
     trains = verb == "fit"
     config = config_beside(path)
     if config is not None and value_of(flags, "--config", "-c") is None:
@@ -49,6 +43,24 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
         "init_args": {key: value for key, value in arguments.items() if key not in left_out},
     }
     return ["--config", inline({"model": model}, path), *flags]
+
+
+def checkpoint_file(flags: list[str]) -> Path | None:
+    """The file behind ``--ckpt_path``, if that is given.
+
+    Raises:
+        UserError: there is none.
+    """
+    ckpt_path = value_of(flags, "--ckpt_path")
+    if ckpt_path in (None, "null"):
+        return None
+    path = Path(ckpt_path).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"No checkpoint at {ckpt_path}.\n"
+            "A run keeps its own in checkpoints/best.ckpt and checkpoints/last.ckpt of its folder."
+        )
+    return path
 
 
 def inline(config: dict[str, Any], source: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-from transfusion_cli.cli.config_file import chain, sections_of
+from transfusion_cli.cli.chain import chain, sections_of
 from transfusion_cli.cli.shipped import find_config
 from transfusion_cli.cli.sources import leaves
 from transfusion_cli.errors import UserError
