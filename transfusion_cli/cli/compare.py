@@ -13,6 +13,7 @@ from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.run_record import RunRecord
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.time_to_event import horizon, restricted_mean
+from transfusion_cli.suggest import did_you_mean
 
 SHOWN = 3
 """Differences between groups that the table shows; the CSV file has them all."""
@@ -111,7 +112,15 @@ def compare(runs: Sequence[RunRecord], metric: str | None = None) -> list[Group]
     Args:
         runs: at least one run.
         metric: name without split; by default each run's own monitored metric.
+
+    Raises:
+        UserError: no run has that metric.
     """
+    measured = {name for one in runs for name in one.measured}
+    if metric is not None and metric not in measured:
+        means = sorted(name for name in measured if "/" not in name)  # not those of single classes
+        otherwise = f"Choose from: {', '.join(means)}" if means else "None of them has any."
+        raise UserError(f"None of these runs has a metric {metric!r}.\n{did_you_mean(metric, measured, otherwise)}")
     by_config: dict[str, list[RunRecord]] = {}
     for one in runs:
         by_config.setdefault(one.fingerprint, []).append(one)

@@ -62,6 +62,8 @@ def configs() -> Iterator[tuple[str, str]]:
 def backbones(*patterns: str) -> Iterator[tuple[str, str]]:
     """Backbones, for ``--model.backbone``: all of timm's and our own, or those that match a pattern (``resnet*``).
 
+    A word without stars is a name or, where there is none, a part of names.
+
     Raises:
         UserError: when none matches.
     """
@@ -69,7 +71,8 @@ def backbones(*patterns: str) -> Iterator[tuple[str, str]]:
 
     import transfusion_cli.models  # noqa: F401  registers our own
 
-    names = timm.list_models(list(patterns) or "*")
+    stars = [p if set(p) & set("*?[") or timm.models.is_model(p) else f"*{p}*" for p in patterns]
+    names = timm.list_models(stars or "*")
     if not names:
         near = did_you_mean(patterns[0].strip("*"), timm.list_models(), otherwise="All: transfusion list backbones")
         raise UserError(f"No backbone matches {' '.join(patterns)}.\n{near}")

@@ -90,6 +90,16 @@ class RunRecord:
         """A metric of the test split; None where it was not tested."""
         return self.results.get(f"test/{metric}", {}).get("value")
 
+    @property
+    def measured(self) -> set[str]:
+        """The metrics of the validation or the test split that it has, without the split."""
+        names = list(self.results)
+        path = self.folder / "metrics.csv"
+        if path.is_file():
+            with open(path, newline="", encoding="utf-8") as file:
+                names += next(csv.reader(file), [])
+        return {name.partition("/")[2] for name in names if name.startswith(("val/", "test/"))}
+
     def best_validation(self, metric: str) -> float | None:
         """The best value that a metric took in any validation of the run."""
         name = f"val/{metric}"
