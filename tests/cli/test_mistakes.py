@@ -52,6 +52,20 @@ def test_flags(flags, capsys):
         assert words in message
 
 
+@pytest.mark.parametrize(
+    ("name", "source", "words"),
+    [
+        ("boom", "raise RuntimeError('the cause')", "the cause"),
+        ("lacks", "import nowhere_at_all", "No module named 'nowhere_at_all'"),
+        ("half", "class Own(:", "half.py, line 1, is not valid Python"),
+    ],
+)
+def test_why_a_module_of_ones_own_cannot_be_imported(name, source, words, configs, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(configs)
+    (configs / f"{name}.py").write_text(f"{source}\n")
+    assert words in mistake(f"fit --config bn.yaml --model.transfer {name}.Own", capsys)
+
+
 CONFIGS = {
     "model: {transfer: BatchNormAfine}": ["'BatchNormAfine' in my.yaml, line 2", "Did you mean BatchNormAffine?"],
     "model: {transfr: HeadOnly}": ["'transfr' in my.yaml, line 2", "Did you mean transfer?"],
@@ -93,6 +107,10 @@ def test_configs(content, configs, capsys):
     [
         ("extends: lost.yaml", ["my.yaml extends lost.yaml", "beside my.yaml"]),
         ("extends: my.yaml", ["my.yaml extends itself"]),
+        ("extends: 3", ["my.yaml extends 3, which names no file"]),
+        ("extends: [base.yaml, [bn.yaml]]", ["which names no file"]),
+        ("name: a\ntrainer: {}\nname: b", ["my.yaml, line 3", "the key 'name' is there twice, first in line 1"]),
+        ("extends: bn.yaml\nmodel: &m\n  transfer: *m", ["my.yaml stands for more than 100,000 values"]),
         ("just text", ["my.yaml is not a config"]),
         ("# nothing but a remark", ["says nothing of: data", "configs/demo.yaml"]),
     ],

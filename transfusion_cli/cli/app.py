@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from transfusion_cli.cli import recording, slurm
+from transfusion_cli.cli.before_training import check_monitors, check_trainer
 from transfusion_cli.cli.config_file import ConfigFile
 from transfusion_cli.cli.names import import_all
 from transfusion_cli.cli.parser import Parser
@@ -65,7 +66,10 @@ LINKED = {
 def seed(value: int | str | bool) -> int:
     """A seed; ``true`` draws one, which the run then records and its other processes inherit."""
     if value not in (True, "true", "True"):
-        return int(value)
+        number = int(value)
+        if not 0 <= number < 2**32:
+            raise ValueError
+        return number
     inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
     return int(inherited or random.SystemRandom().randrange(2**32))
 
@@ -201,6 +205,11 @@ class TransfusionCLI(LightningCLI):
             raise UserError(f"fit --ckpt_path goes on with the split of the run.\nLeave out --split {self.own.split}.")
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Any:
+        if self.config.subcommand == "fit":
+            check_trainer(config, self.sources)
+            given = config["callbacks"] or []
+            given = given if isinstance(given, list) else [given]
+            check_monitors(self.model, [c for c in (*given, *callbacks) if c is not None], self.sources)
         if self.records and not config["fast_dev_run"]:
             own = self.own
             # Going on from any other checkpoint than the last would write over what the run did after it.
@@ -231,6 +240,8 @@ class TransfusionCLI(LightningCLI):
         except BaseException as error:
             if self.folder is not None:
                 self.folder.discard_if_empty()
+            if isinstance(error, MisconfigurationException):
+                raise UserError("\n".join(str(error).splitlines()[:3])) from error
             if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.trainer.interrupted):
                 self._stopped()
             raise

@@ -23,14 +23,21 @@ class Sources:
             if section.suffix in (".yaml", ".yml") and section.is_file():
                 self.files.append(section)
 
-    def locate(self, word: str) -> str:
-        """`` on the command line``, `` in FILE, line N``, or nothing where the word is found nowhere."""
-        whole = re.compile(rf"(?<![\w.]){re.escape(word)}(?![\w])")
-        if any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", arg) for arg in self.args):
+    def locate(self, word: str, value: str = "") -> str:
+        """Where a word stands, if possible together with a value: files may override each other.
+
+        Returns:
+            `` on the command line``, `` in FILE, line N``, or nothing where the word is found nowhere.
+        """
+        return (value and self._place(word, value)) or self._place(word)
+
+    def _place(self, *words: str) -> str:
+        if all(any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", arg) for arg in self.args) for word in words):
             return " on the command line"
+        whole = [re.compile(rf"(?<![\w.]){re.escape(word)}(?![\w])") for word in words]
         for path in reversed(self.files):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                if whole.search(line.partition("#")[0]):
+                if all(word.search(line.partition("#")[0]) for word in whole):
                     return f" in {path}, line {number}"
         return ""
 

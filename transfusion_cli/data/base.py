@@ -13,6 +13,7 @@ from transfusion_cli.data import augmentation as augmentations
 from transfusion_cli.data.cache import open_cache
 from transfusion_cli.data.dataset import ImageDataset, Reader
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
+from transfusion_cli.data.ranges import Ranges
 from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.data.sampler import (
@@ -108,14 +109,17 @@ class MedicalDataModule(LightningDataModule):
         self.exclude = None if exclude is None else Path(exclude).expanduser()
         self.verify, self.predict_split = verify, predict_split
         self.cache = None if cache is None else Path(cache).expanduser()
-        _check_range("batch_size", batch_size, 1)
-        _check_range("num_workers", num_workers, 0)
-        _check_range("seed", seed, 0)
-        _check_range("split_seed", split_seed, 0)
-        _check_range("shuffle_blocks", 1 if shuffle_blocks is None else shuffle_blocks, 1)
-        _check_range("train_size", 1 if train_size is None else train_size, 1)
-        _check_share("train_fraction", train_fraction, whole=True)
-        _check_share("val_fraction", val_fraction)
+        ranges = Ranges()
+        ranges.least("batch_size", batch_size, 1)
+        ranges.least("num_workers", num_workers, 0)
+        ranges.sides("image_size", image_size)
+        ranges.least("seed", seed, 0)
+        ranges.least("split_seed", split_seed, 0)
+        ranges.least("shuffle_blocks", shuffle_blocks, 1)
+        ranges.least("train_size", train_size, 1)
+        ranges.share("train_fraction", train_fraction, whole=True)
+        ranges.share("val_fraction", val_fraction)
+        ranges.settle()
         if isinstance(augmentation, str):
             self.augmentation = augmentations.DEFAULTS[self.default_augmentation]
         else:
@@ -386,13 +390,3 @@ class MedicalDataModule(LightningDataModule):
         reader = self.make_reader(split)
         if hasattr(reader, "verify"):
             reader.verify(self.samples.rows(split))
-
-
-def _check_range(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"{name} must be at least {least}, got {value}\nTry --data.{name} {max(least, 1)}")
-
-
-def _check_share(name: str, value: float, whole: bool = False) -> None:
-    if not 0 < value < 1 and not (whole and value == 1):
-        raise UserError(f"{name} must lie between 0 and 1, got {value}\nTry --data.{name} 0.1")

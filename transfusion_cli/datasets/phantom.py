@@ -6,11 +6,15 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import Reader
+from transfusion_cli.data.ranges import Ranges
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.errors import UserError
 from transfusion_cli.phantoms.images import PhantomRadiograph, PhantomReader
 from transfusion_cli.phantoms.patient import FINDINGS
 from transfusion_cli.targets import Target
+
+SMALLEST = 8
+"""Pixels of the side of a radiograph with anything on it."""
 
 
 class PhantomDataModule(MedicalDataModule):
@@ -51,14 +55,12 @@ class PhantomDataModule(MedicalDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(root=None, batch_size=batch_size, num_workers=num_workers, val_fraction=val_fraction, **kwargs)
-        for name, value, least in (
-            ("patients", patients, 2),
-            ("test_patients", test_patients, 1),
-            ("images_per_patient", images_per_patient, 1),
-            ("anatomy_seed", anatomy_seed, 0),
-        ):
-            if value < least:
-                raise UserError(f"{name} must be at least {least}, got {value}\nTry --data.{name} {max(least, 1)}")
+        ranges = Ranges()
+        ranges.least("patients", patients, 2)
+        ranges.least("test_patients", test_patients, 1)
+        ranges.least("images_per_patient", images_per_patient, 1)
+        ranges.least("anatomy_seed", anatomy_seed, 0)
+        ranges.settle()
         self.patients, self.test_patients, self.images_per_patient = patients, test_patients, images_per_patient
         self.anatomy_seed = anatomy_seed
         self._reader: PhantomReader | None = None
@@ -76,7 +78,13 @@ class PhantomDataModule(MedicalDataModule):
         return table
 
     def make_reader(self, split: Split) -> Reader:
-        """Draw images of any split at the size of the network."""
+        """Draw images of any split at the size of the network.
+
+        Raises:
+            UserError: nothing could be seen at that size.
+        """
+        if min(self.size) < SMALLEST:
+            raise UserError(f"phantoms need {SMALLEST} pixels at least, got {self.size}\nTry --data.image_size 64")
         if self._reader is None or self._reader.size != max(self.size):
             self._reader = PhantomReader(self.anatomy_seed, self.images_per_patient, max(self.size))
         return self._reader

@@ -55,6 +55,10 @@ def build_network(
         UserError: Unknown name or argument, no such weights, no network, or a file that does not fit.
     """
     _check_name(name)
+    if in_chans < 1:
+        raise UserError(f"in_chans must be at least 1, got {in_chans}\nTry --model.in_chans 3")
+    if not 0 <= drop_rate < 1:
+        raise UserError(f"dropout is a share, 0 or more and under 1, not {drop_rate}\nTry --model.dropout 0.2")
     kwargs = checked_backbone_args(kwargs)
     weights = None if isinstance(pretrained, bool) else read_weights(pretrained)  # before the work of building
     options = {"num_classes": num_outputs, "in_chans": in_chans, **kwargs}

@@ -1,5 +1,6 @@
 """The plan of a run: which parameters train, in which phase, at what rate."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -67,18 +68,20 @@ def rates(lr: Rates) -> dict[str, float]:
     """Learning rates by group from what a user wrote.
 
     Raises:
-        UserError: for a group that does not exist.
+        UserError: for a group that does not exist, or a rate that is none.
     """
     if lr is None:
         return {}
-    if not isinstance(lr, Mapping):
-        return dict.fromkeys(GROUPS, float(lr))
-    unknown = set(lr) - set(GROUPS)
+    given = lr if isinstance(lr, Mapping) else dict.fromkeys(GROUPS, lr)
+    unknown = set(given) - set(GROUPS)
     if unknown:
         raise UserError(
             f"No parameter group is named {', '.join(sorted(unknown))}.\nThe groups are {', '.join(GROUPS)}."
         )
-    return {group: float(rate) for group, rate in lr.items()}
+    wrong = next((rate for rate in given.values() if not 0 <= rate < math.inf), None)
+    if wrong is not None:
+        raise UserError(f"A learning rate of the transfer strategy is {wrong}.\nIt must be 0 or more, and finite.")
+    return {group: float(rate) for group, rate in given.items()}
 
 
 def check_plan(plan: list[Phase], parts: NetworkParts) -> list[Phase]:

@@ -61,6 +61,7 @@ class TransferTask(pl.LightningModule):
     network: nn.Module
     mean: Tensor
     std: Tensor
+    metric_names: frozenset[str] | None = None  # all that it logs in training and validation, where that is known
 
     def __init__(
         self,
@@ -87,15 +88,14 @@ class TransferTask(pl.LightningModule):
         self.backbone_args = backbone_args or {}
         self.seed = seed
         self.phase_index = 0
-        self.phase_start_epoch = 0
-        self.phase_start_step = 0
+        self.phase_start_epoch = self.phase_start_step = 0
         self.reestimated = False
         self._guard: StatisticsGuard | None = None
         self.loss_watch = LossWatch()
         self.global_loss = GlobalLoss()
         self.shown: dict[str, float | Tensor] = {}
         self.split: str | None = None  # hash of the split that it was trained on
-        self.optimisation = Optimisation()
+        self.optimisation = Optimisation(optimizer, lr_scheduler)
 
     # --- building -------------------------------------------------------------------------------------------
 

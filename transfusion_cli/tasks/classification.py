@@ -8,6 +8,7 @@ from torch import Tensor
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.one_vs_rest import question_names
 from transfusion_cli.metrics.predictions import Predictions, PredictionTable
 from transfusion_cli.metrics.probabilities import log_odds, probabilities
 from transfusion_cli.targets import Target, num_logits
@@ -70,6 +71,14 @@ class ClassificationTask(TransferTask):
     def num_outputs(self) -> int:
         """Logits of the head."""
         return num_logits(self.target, len(self.class_names))
+
+    @property
+    def metric_names(self) -> frozenset[str]:  # type: ignore[override]
+        """All that it logs in training and validation."""
+        columns = len(question_names(self.target, self.class_names))
+        targets = torch.zeros(0, columns) if self.target in ("binary", "multilabel") else torch.zeros(0).long()
+        measured = classification_metrics(self.target, self.class_names, torch.zeros(0, columns), targets)
+        return frozenset(("train/loss_step", "train/loss_epoch", "val/loss", *(f"val/{name}" for name in measured)))
 
     def _given_weights(self) -> Tensor | None:
         if self.class_weights is None or self.class_weights == "auto":

@@ -1,5 +1,7 @@
 """The optimizer of a phase and its learning-rate schedule, from one checkpoint to the next."""
 
+import math
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,45 @@ if TYPE_CHECKING:
 
 
 class Optimisation:
-    """Makes the optimizer and the schedule of each phase, and remembers what a resumed run needs of them."""
+    """Makes the optimizer and the schedule of each phase, and remembers what a resumed run needs of them.
 
-    def __init__(self) -> None:
+    Args:
+        optimizer: makes an optimizer of parameters.
+        lr_scheduler: makes a schedule of an optimizer; None for a constant rate.
+
+    Raises:
+        UserError: a rate, or another option, is NaN or infinite.
+    """
+
+    def __init__(self, optimizer: Callable[..., Any], lr_scheduler: Callable[..., Any] | None) -> None:
+        self.monitor: str | None = None
+        """The metric that the schedule watches, if it watches one."""
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._options: Options = []
         self._resumed_options: Options = []
+        self._try_out(optimizer, lr_scheduler)
+
+    def _try_out(self, optimizer: Callable[..., Any], lr_scheduler: Callable[..., Any] | None) -> None:
+        """Make both for a parameter that nobody needs, and step: their mistakes come to light before any data."""
+        trial = optimizer([nn.Parameter(torch.zeros(1))])
+        for key, value in trial.defaults.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(
+                    f"{key} of the optimizer must be finite, not {value}.\nTry --model.optimizer.{key} 1e-3"
+                )
+        if lr_scheduler is None:
+            return
+        schedule = lr_scheduler(trial)
+        if isinstance(schedule, ReduceLROnPlateau):
+            self.monitor = getattr(schedule, "monitor", "val/loss")
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the optimizer should step first
+            try:
+                schedule.step()
+            except (ArithmeticError, ValueError) as error:
+                raise UserError(f"{type(schedule).__name__} fails at its first step: {error}.") from error
 
     def start_phase(self) -> None:
         """Forget what a checkpoint said of an earlier phase."""
@@ -77,13 +111,12 @@ class Optimisation:
         """
         if self._plateau is None:
             return
-        monitor = getattr(self._plateau, "monitor", "val/loss")
-        if monitor not in metrics:
+        if self.monitor not in metrics:
             raise UserError(
-                f"The learning-rate schedule watches {monitor!r}, which is not measured.\n"
+                f"The learning-rate schedule watches {self.monitor!r}, which is not measured.\n"
                 f"Choose one of {', '.join(sorted(key for key in metrics if key.count('/') == 1))}."
             )
-        self._plateau.step(metrics[monitor])
+        self._plateau.step(metrics[self.monitor])
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the optimizer's own state."""

@@ -6,6 +6,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from transfusion_cli.errors import UserError
+
 
 class WarmupCosine(LambdaLR):
     """Linear warm-up, then a cosine to a fraction of the starting rate, step by step over the whole phase.
@@ -18,6 +20,8 @@ class WarmupCosine(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, warmup: float = 0.05, floor: float = 0.0, total_steps: int = 1) -> None:
+        if not 0 <= warmup < 1 or not 0 <= floor <= 1:
+            raise UserError(f"warmup and floor of WarmupCosine are shares, not {warmup} and {floor}.")
         self.warmup = warmup
         self.floor = floor
         self.total_steps = total_steps

@@ -112,6 +112,12 @@ class Trainer(pl.Trainer):
                 f"the strategy plans {', '.join(phases)}.\n"
                 "Resume with the run's own --model.transfer, or start a new run without --ckpt_path."
             )
+        begun = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"]
+        if self.max_epochs not in (None, -1) and begun > self.max_epochs:
+            raise UserError(
+                f"{ckpt_path} is of epoch {begun}, after the last one by --trainer.max_epochs {self.max_epochs}.\n"
+                f"To go on: --trainer.max_epochs {begun + 1}"
+            )
         model.start_phase(checkpoint[CHECKPOINT_KEY]["phase"], *checkpoint[CHECKPOINT_KEY]["phase_start"])
         return model.phase_index
 
