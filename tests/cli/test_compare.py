@@ -136,6 +136,13 @@ def test_a_loss_is_best_when_low_and_another_metric_may_be_chosen(home):
     assert group.measures["best val/kappa"].mean == 0.2 and "test/kappa" not in group.measures
 
 
+def test_a_metric_that_no_run_has_is_refused(home, capsys):
+    a_run(home / "lightning_logs" / "a" / "version_0")
+    message = mistake("compare a --metric aurocc", capsys)
+    assert message == "None of these runs has a metric 'aurocc'.\nDid you mean auroc?\n"
+    assert "Choose from: auroc" in mistake("compare a --metric nothing", capsys)
+
+
 def test_settings_are_named_as_they_are_typed():
     config = {
         "model": {"class_path": "x.Task", "init_args": {"transfer": [{"class_path": "A"}], "optimizer": {"lr": 1}}}

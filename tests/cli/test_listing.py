@@ -67,6 +67,12 @@ def test_backbones_take_patterns(capsys):
     assert set(names) == set(timm.list_models(["resnet1*", "cifar_resnet20"]))
 
 
+def test_backbones_by_a_part_of_their_names(capsys):
+    names = listed(capsys, "backbones", "cifar")
+    assert names and set(names) == set(timm.list_models("*cifar*"))
+    assert set(listed(capsys, "backbones", "resnet18")) == {"resnet18"}
+
+
 def test_configs_come_with_the_first_line_of_their_header(capsys, tmp_path, monkeypatch):
     (tmp_path / "configs" / "parts").mkdir(parents=True)
     (tmp_path / "configs" / "one.yaml").write_text("# What it is.\n# More.\ndata: X\n")

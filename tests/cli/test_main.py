@@ -1,5 +1,6 @@
 """The dispatcher: verbs, help, version, and what it does not import."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -18,6 +19,10 @@ LIGHT = [
     ["list", "datasets"],
     ["completion", "bash"],
     ["fitt"],
+    ["check", "--help"],
+    ["list", "--help"],
+    ["completion", "-h"],
+    ["help", "check"],
 ]
 
 
@@ -47,6 +52,16 @@ def test_help_names_every_verb_and_the_keys_met_most(args, capsys):
     keys = ["--data.root", "--data.batch_size", "--model.backbone", "--model.pretrained", "--model.transfer"]
     for word in [*VERBS, *keys, "--trainer.max_epochs", "--ckpt_path"]:
         assert word in out
+
+
+@pytest.mark.parametrize("verb", ["check", "list", "completion", "compare", "data"])
+def test_help_of_a_verb_is_its_own(verb, capsys):
+    told = []
+    for args in ([verb, "--help"], ["help", verb]):
+        with contextlib.suppress(SystemExit):
+            main(args)
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and told[0].startswith(f"usage: transfusion {verb} ")
 
 
 def test_unknown_verb(capsys):
