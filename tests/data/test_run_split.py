@@ -40,7 +40,7 @@ def test_the_order_of_rows_and_what_the_data_say_by_now_make_no_difference(run, 
 
 def test_new_samples_are_left_out_and_changes_are_told(run, caplog):
     ids, patients = ["a", "b", "c", "d", "new"], ["p1", "p1", "p2", "p9", "p8"]
-    now = table(ids, ["train", "train", "train", "test", "test"], patients)
+    now = table(ids, ["train", "train", "test", "test", "test"], patients)
     with caplog.at_level("WARNING"):
         run.impose(now)
     assert now.split.tolist() == ["train", "train", "val", "test", ""]

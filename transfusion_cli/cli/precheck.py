@@ -306,7 +306,17 @@ def own_module(package: str, path: str, place: Place) -> tuple[str, str] | None:
     return None
 
 
-KNOWN_KEYS = ("config", "print_config", "name", "root", "seed_everything", "split", "test_after_fit", "ckpt_path")
+KNOWN_KEYS = (
+    "config",
+    "print_config",
+    "name",
+    "root",
+    "output",
+    "seed_everything",
+    "split",
+    "test_after_fit",
+    "ckpt_path",
+)
 """The keys of no class that are suggested."""
 
 

@@ -102,7 +102,8 @@ class RunSplit:
         gone = (self.split != "") & ~np.isin(self.ids, table.ids)
         _tell(gone, self.ids, "samples of the run are gone from the data")
         _tell(~known & (given != ""), table.ids, "samples are new since the run, and in none of its splits")
-        moved = known & (given != "") & (table.split != "") & (given != table.split)
+        # Of what the data leave for training, splits are drawn only where no run says which.
+        moved = known & ~np.isin(given, ["", "train"]) & (table.split != "") & (given != table.split)
         _tell(moved, table.ids, "samples are in the split that they had in the run, where the data now say another")
         if table.patients is not None:
             others = known & (self.patients[rows] != table.patients)
