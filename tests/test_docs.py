@@ -31,3 +31,10 @@ def test_the_runs_of_the_study_parse(command, capsys):
         transfusion(shlex.join([*words, "--print_config"]))
     assert stop.value.code == 0
     assert "steps_to_target" in capsys.readouterr().out
+
+
+def test_the_table_of_faults_names_tests_that_there_are():
+    root = Path(__file__).parents[1]
+    named = set(re.findall(r"tests/[\w/]+\.py", (root / "docs" / "faults.md").read_text()))
+    assert len(named) > 20
+    assert {name for name in named if not (root / name).is_file()} == set()
