@@ -18,6 +18,8 @@ def configs(tmp_path, monkeypatch):
 
 REFUSED = {
     "--data.batch_size 0": "batch_size must be at least 1, got 0\nTry --data.batch_size 1",
+    "--data.num_workers 100000": "num_workers must be at most",
+    "--trainer.devices 100000": "--trainer.devices 100000 on the command line would start as many processes on",
     "--data.num_workers -1": "num_workers must be at least 0, got -1\nTry --data.num_workers 1",
     "--data.train_fraction .nan": "train_fraction must lie between 0 and 1, got nan\nTry",
     "--data.batch_size -4 --data.val_fraction 1 --data.image_size 0": "batch_size must be at least 1, got -4\n"

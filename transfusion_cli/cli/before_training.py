@@ -1,9 +1,11 @@
 """What Lightning would find out late, or not at all, seen to before a run trains."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
@@ -38,6 +40,18 @@ def check_trainer(options: Mapping[str, Any], sources: Sources) -> None:
         if value is not None and not least <= value < math.inf:
             where = sources.locate(key, str(value))
             raise UserError(f"--trainer.{key} must be at least {least}, got {value}{where}.\nTry --trainer.{key} 1")
+    _check_processes(options, sources)
+
+
+def _check_processes(options: Mapping[str, Any], sources: Sources) -> None:
+    """Each device of a CPU is a process with a network of its own: a slip of the finger would fill the memory."""
+    devices, cores = options.get("devices"), os.cpu_count() or 1
+    on_cpu = options.get("accelerator") == "cpu" or not torch.accelerator.is_available()
+    if on_cpu and str(devices).isdigit() and int(str(devices)) > max(2, cores):
+        raise UserError(
+            f"--trainer.devices {devices}{sources.locate('devices')} would start as many processes on {cores} cores.\n"
+            "Try --trainer.devices 1"
+        )
 
 
 def check_monitors(task: TransferTask, callbacks: Iterable[Callback], sources: Sources) -> None:

@@ -114,7 +114,7 @@ class MedicalDataModule(LightningDataModule):
         self.cache = None if cache is None else Path(cache).expanduser()
         ranges = Ranges()
         ranges.least("batch_size", batch_size, 1)
-        ranges.least("num_workers", num_workers, 0)
+        ranges.workers("num_workers", num_workers)
         ranges.sides("image_size", image_size)
         ranges.least("seed", seed, 0)
         ranges.least("split_seed", split_seed, 0)

@@ -1,6 +1,7 @@
 """Options of a data module that are out of their range, all told at once."""
 
 import math
+import os
 
 from transfusion_cli.data.limits import MAX_PIXELS
 from transfusion_cli.errors import UserError
@@ -19,6 +20,13 @@ class Ranges:
         """An integer has a lower bound; None stands for no value."""
         if value is not None and value < least:
             self._wrong.append((f"{name} must be at least {least}, got {value}", f"{name} {max(least, 1)}"))
+
+    def workers(self, name: str, value: int) -> None:
+        """Processes that load images: each takes memory, and beyond the cores of a machine they bring nothing."""
+        self.least(name, value, 0)
+        most = max(64, 4 * (os.cpu_count() or 1))
+        if value > most:
+            self._wrong.append((f"{name} must be at most {most} on this machine, got {value}", f"{name} 4"))
 
     def share(self, name: str, value: float, whole: bool = False) -> None:
         """A share lies between 0 and 1; it may be 1 where the ``whole`` is one."""
