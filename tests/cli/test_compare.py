@@ -150,6 +150,7 @@ def test_settings_are_named_as_they_are_typed():
     assert flatten(config) == {"model": "x.Task", "model.transfer": [{"class_path": "A"}], "model.optimizer.lr": 1}
 
 
+@pytest.mark.slow
 def test_real_runs_from_fit_to_table(home, capsys):
     write_configs(home)
     every = "--trainer.val_check_interval 1 --trainer.check_val_every_n_epoch null --trainer.max_epochs 2"

@@ -68,6 +68,7 @@ def evaluate(cli):
     return results, tested
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_chexpert(strategy):
     weights = "--model.backbone resnet18 --model.pretrained resnet18.pth --data.image_size 32"
@@ -87,6 +88,7 @@ def test_chexpert_bn_as_shipped_but_for_the_download():
     assert sum(p.numel() for p in cli.model.parameters() if p.requires_grad) == 83_648 + 5 * 1025
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_pneumoniamnist(strategy):
     cli = transfusion(

@@ -157,6 +157,7 @@ def test_empty_test_split(root, tmp_path):
         data.setup("test")
 
 
+@pytest.mark.slow
 def test_reads_the_full_table_in_seconds(tmp_path):
     """As many rows and patients as the real one."""
     import time

@@ -307,6 +307,7 @@ def test_verify_counts_before_training(tmp_path):
     message_of(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["label", "findings", ["oedema", "nodule"]])
 def test_reads_a_million_rows_in_seconds(million, labels):
     data = module(table=str(million), label_columns=labels)

@@ -125,9 +125,8 @@ def test_weights_that_are_no_numbers_are_neither_validated_nor_saved(tmp_path):
         assert all(torch.isfinite(tensor).all() for tensor in state.values())
 
 
-@pytest.mark.parametrize("rate", [float("inf"), 0.0])
-def test_the_advice_names_a_rate_that_can_be_typed(rate, tmp_path):
-    task = make_task(tmp_path, BatchNormAffine(), "multilabel", optimizer=partial(torch.optim.SGD, lr=rate))
+def test_the_advice_names_a_rate_that_can_be_typed(tmp_path):
+    task = make_task(tmp_path, BatchNormAffine(), "multilabel", optimizer=partial(torch.optim.SGD, lr=0.0))
     with pytest.raises(UserError) as stop:
         make_trainer(tmp_path, 1, callbacks=[Explode()]).fit(
             task, datamodule=TinyDataModule("multilabel", train=24, other=8)

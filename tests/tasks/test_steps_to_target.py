@@ -184,7 +184,7 @@ class CtrlC(pl.Callback):
 def test_ctrl_c_leaves_the_newest_step(asked, validated, tmp_path):
     # Steps 2 and 4 are validated first; step 3 ends an epoch.
     steps, last = target(), keep(tmp_path)
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         run(tmp_path, CtrlC(asked), Interruption(last), Scripted(), steps, last, enable_checkpointing=True)
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == asked
