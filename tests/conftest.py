@@ -1,8 +1,13 @@
 """What all tests share: one thread each unless told otherwise, and no run folder inherited from outside."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores; set before torch is loaded
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["TRANSFUSION_TRUST"] = "support"  # configs name TinyDataModule, and their checkpoints after them
 os.environ.pop("TRANSFUSION_RUN_FOLDER", None)
+
+# Tests press Ctrl-C; a shell that starts them in the background, or nohup, would have it ignored by all that they start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
