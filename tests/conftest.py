@@ -8,6 +8,6 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["TRANSFUSION_TRUST"] = "support"  # configs name TinyDataModule, and their checkpoints after them
 os.environ.pop("TRANSFUSION_RUN_FOLDER", None)
 
-# Tests press Ctrl-C; a shell that starts them in the background, or nohup, would have it ignored by all that they start.
+# Tests press Ctrl-C, which a shell that starts them in the background has ignored by all that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
