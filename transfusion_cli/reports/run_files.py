@@ -52,7 +52,6 @@ class RunFiles(pl.Callback):
         if data is not None and hasattr(data, "split_frame") and not split.exists():
             write_text(split, spreadsheet_frame(data.split_frame()).to_csv(index=False))
             write_text(split.with_suffix(".sha256"), f"{data.split_hash}\n")
-        self.folder.publish()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """The run has begun: from now on it is worth keeping."""
