@@ -162,7 +162,7 @@ def test_augmentation_named_by_a_run(home, capsys):
         path.write_text(yaml.safe_dump(config))
         attempt(lambda: transfusion(f"fit --ckpt_path {RUN}/checkpoints/last.ckpt --trainer.max_epochs 3"))
     command = f"fit --ckpt_path {RUN}/checkpoints/last.ckpt --trainer.max_epochs 3 --trust planted"
-    assert "AssertionError: imported" in mistake(command, capsys)
+    assert "imported" in mistake(command, capsys)
 
 
 @each
