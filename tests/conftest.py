@@ -1,7 +1,10 @@
 """What all tests share: one thread each unless told otherwise, and no run folder inherited from outside."""
 
+import logging
 import os
 import signal
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores; set before torch is loaded
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
@@ -11,3 +14,12 @@ os.environ.pop("TRANSFUSION_RUN_FOLDER", None)
 # Tests press Ctrl-C, which a shell that starts them in the background has ignored by all that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def log_level():
+    """Every test meets our log at the level of one that runs alone: a CLI test before it has raised it to INFO."""
+    log = logging.getLogger("transfusion_cli")
+    before = log.level
+    yield
+    log.setLevel(before)

@@ -59,7 +59,7 @@ def test_it_is_said_what_several_processes_change(tmp_path, caplog):
     frozen = make_task(tmp_path, BatchNormAffine())
     frozen.build()
     check_spread(trainer, frozen)
-    assert caplog.text == ""
+    assert not caplog.text
 
 
 def test_synchronised_batch_norm_needs_gpus(tmp_path):
