@@ -16,6 +16,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest test of all, beside which the other process does many."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
 @pytest.fixture(autouse=True)
 def log_level():
     """Every test meets our log at the level of one that runs alone: a CLI test before it has raised it to INFO."""

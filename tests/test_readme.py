@@ -1,5 +1,6 @@
 """Every command of the README works, in the order in which it stands there, on small data in the real layouts."""
 
+import itertools
 import re
 import shlex
 import sys
@@ -46,7 +47,6 @@ def home(tmp_path_factory):
 def _there(home, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 def expand(command: str) -> list[str]:
@@ -60,8 +60,20 @@ def test_commands_are_found():
     assert {command.split()[0] for command in COMMANDS} == {"transfusion", "make", "tensorboard", "srun"}
 
 
-@pytest.mark.parametrize("command", [one for command in COMMANDS for one in expand(command)])
-def test_command(command, capsys):
+def test_every_command_in_turn(capsys):
+    """One test: what a command finds is what those before it have left."""
+    for command in itertools.chain(*map(expand, COMMANDS)):
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "path", [*sys.path])
+                run(command, capsys)
+        except BaseException as error:
+            error.add_note(f"README: {command}")
+            raise
+
+
+def run(command, capsys):
+    """Run one command, and see what it should leave or print."""
     program, *words = shlex.split(command)
     if program == "make":
         assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -119,6 +131,10 @@ def test_command(command, capsys):
             transfusion(f"{shlex.join(words)} --data.num_workers 0")
             said = {"check": "Nothing was written", "show": "sheet", "prepare": "data_cache"}[words[1]]
             assert said in capsys.readouterr().out
+        case "help":
+            with pytest.raises(SystemExit) as stop:
+                transfusion(shlex.join(words))
+            assert stop.value.code == 0 and "--trainer.max_epochs" in capsys.readouterr().out
         case "list" | "completion":
             transfusion(shlex.join(words))
             assert len(capsys.readouterr().out) > 200

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support.commands import transfusion, write_configs
+from support.commands import ran_once, transfusion, write_configs
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from transfusion_cli import files
@@ -20,12 +20,7 @@ RUN = "lightning_logs/bn/version_0"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder, with a space in its name, in which ``fit`` ran once."""
-    folder = tmp_path_factory.mktemp("a home")
-    write_configs(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        transfusion("fit --config bn.yaml")
-    return folder
+    return ran_once(tmp_path_factory.mktemp("a home"), "fit --config bn.yaml")
 
 
 @pytest.fixture(autouse=True)

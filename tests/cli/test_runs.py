@@ -6,18 +6,14 @@ import shutil
 import pytest
 import torch
 import yaml
-from support.commands import mistake, transfusion, write_configs
+from support.commands import mistake, ran_once, transfusion
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder in which ``fit`` ran once."""
-    folder = tmp_path_factory.mktemp("home")
-    write_configs(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        transfusion("fit --config bn.yaml --model.optimizer.lr 0.05 --test_after_fit true")
-    return folder
+    command = "fit --config bn.yaml --model.optimizer.lr 0.05 --test_after_fit true"
+    return ran_once(tmp_path_factory.mktemp("home"), command)
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +73,22 @@ def test_resume_goes_on_in_the_same_folder(home):
         again = transfusion(f"fit --ckpt_path {run}/checkpoints/last.ckpt{flags}")
         assert again.trainer.max_epochs == again.trainer.current_epoch == epochs
     assert transfusion(f"test --ckpt_path {run}/checkpoints/best.ckpt").own.trainer.max_epochs == 3
+
+
+def test_a_run_that_validates_nothing_is_known_by_its_last_epoch(home, capsys, caplog):
+    transfusion("fit --config bn.yaml --name blind --trainer.limit_val_batches 0")
+    closing = capsys.readouterr().out
+    assert (
+        "not known, for want of a validation; the last is kept, lightning_logs/blind/version_0/checkpoints/last.ckpt"
+        in closing
+    )
+    assert "transfusion test lightning_logs/blind" in closing
+    transfusion("test lightning_logs/blind")
+    assert "blind/version_0 has validated nothing: its last epoch is evaluated." in caplog.text
+    assert (
+        "lightning_logs/blind/version_0/checkpoints/last.ckpt"
+        in (home / "lightning_logs/blind/version_0/results.json").read_text()
+    )
 
 
 def test_going_on_from_the_best_checkpoint_is_a_run_of_its_own(home):

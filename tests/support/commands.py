@@ -38,6 +38,15 @@ def write_configs(folder):
     (folder / "bn.yaml").write_text(BATCH_NORM)
 
 
+def ran_once(folder, command):
+    """Write the configs into a folder and run a command there; gives the folder."""
+    write_configs(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        transfusion(command)
+    return folder
+
+
 def transfusion(command: str):
     """Run ``transfusion COMMAND``; gives the LightningCLI object."""
     return main(shlex.split(command))

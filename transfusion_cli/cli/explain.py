@@ -1,6 +1,7 @@
 """jsonargparse's messages, retold in two or three lines."""
 
 import re
+import shlex
 from collections.abc import Iterable
 
 from transfusion_cli.cli.sources import Sources
@@ -51,7 +52,8 @@ def explain(message: str, sources: Sources, classes: dict[str, set[str]], keys: 
 def unknown_key(key: str, sources: Sources, classes: dict[str, set[str]], keys: Iterable[str]) -> str:
     """A key that is not accepted where it stands."""
     if not key.startswith("-") and key in sources.args:
-        return f"There is no place for {key!r} on the command line.\nA value follows its flag: --config {key}"
+        told = f"There is no place for {key!r} on the command line."
+        return f"{told}\nA value follows its flag: --config {shlex.quote(key)}"
     words = key.lstrip("-").partition("=")[0].split(".")
     sections = {key.split(".")[0] for key in keys}
     known = {word for key in keys for word in key.split(".")}.union(*classes.values())

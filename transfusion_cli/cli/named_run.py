@@ -108,6 +108,10 @@ def best_of(verb: str, run: Path) -> Path:
         UserError: there is none.
     """
     state = RunState.read(run)
+    if not (run / BEST).is_file() and (run / LAST).is_file() and state.state == "finished":
+        quieten()
+        log.warning("%s has validated nothing: its last epoch is evaluated.", run)
+        return run / LAST
     if not (run / BEST).is_file():
         others = [other for other in runs_behind(run.parent) if (other / BEST).is_file()]
         advice = "Runs that there are: transfusion runs " + shlex.quote(str(run.parent))

@@ -7,6 +7,7 @@ is not sure of: it never refuses what that one would take.
 import ast
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -113,7 +114,7 @@ class Precheck:
     def word(self, word: str) -> None:
         """A word that is no value of a flag."""
         if self.verb not in HAS_WORDS and word.endswith((".yaml", ".yml")):
-            advice = f"A value follows its flag: --config {word}"
+            advice = f"A value follows its flag: --config {shlex.quote(word)}"
             self.mistake(f"There is no place for {word!r} on the command line.", advice)
         if self.verb != "data":
             self.forget()  # it may be a run

@@ -76,21 +76,22 @@ def settle(callbacks: list[Callback], folder: Path) -> None:
 
 
 def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> str:
-    """Leave the task with the weights of the best checkpoint, and write what they changed of the base weights.
+    """Leave the task with the weights that the run keeps, and write what they changed of the base weights.
 
     Returns:
         Which epoch that was, how good, and in which file.
     """
-    checkpoint = read_checkpoint(trainer.best_checkpoint)
+    checkpoint = read_checkpoint(trainer.kept_checkpoint)
     task.load_state_dict(checkpoint["state_dict"])
     task.on_load_checkpoint(checkpoint)
     if trainer.is_global_zero:
         save_delta(task, folder.checkpoints / "delta.safetensors")
     trainer.strategy.barrier("delta checkpoint")
-    keeper = trainer.keeper
-    assert keeper is not None
+    keeper, kept = trainer.keeper, folder.checkpoints / Path(trainer.kept_checkpoint).name
+    if keeper is None:
+        return f"not known, for want of a validation; the last is kept, {kept}"
     best = f"{checkpoint['epoch'] + 1} of {trainer.epochs_done}: {keeper.monitor} {number(keeper.best_model_score)}"
-    return f"{best}, {folder.checkpoints / Path(keeper.best_model_path).name}"
+    return f"{best}, {kept}"
 
 
 def table(trainer: Trainer) -> str:

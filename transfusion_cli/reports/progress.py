@@ -1,10 +1,14 @@
 """The progress bar."""
 
+import time
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+
+PAUSE = 0.2
+"""Seconds between two looks at the numbers: each waits until the device has done what it was given."""
 
 
 class Progress(TQDMProgressBar):
@@ -14,6 +18,11 @@ class Progress(TQDMProgressBar):
     is shown by the first process alone. So it shows plain numbers that the task put down. What stays of an epoch is its
     line (``EpochLines``).
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: dict[str, str] = {}
+        self._read = -PAUSE
 
     def init_train_tqdm(self) -> Tqdm:
         """A bar that goes when training ends."""
@@ -33,4 +42,7 @@ class Progress(TQDMProgressBar):
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """The numbers beside the bar."""
-        return {name: f"{float(value):.3g}" for name, value in getattr(pl_module, "shown", {}).items()}
+        if time.monotonic() - self._read >= PAUSE:
+            self._numbers = {name: f"{float(value):.3g}" for name, value in getattr(pl_module, "shown", {}).items()}
+            self._read = time.monotonic()
+        return self._numbers

@@ -172,6 +172,11 @@ class Trainer(pl.Trainer):
         return "" if self.keeper is None else self.keeper.best_model_path
 
     @property
+    def kept_checkpoint(self) -> str:
+        """Path of what the run is evaluated by: its best epoch, its last where none was validated, or nothing."""
+        return self.best_checkpoint or getattr(self.checkpoint_callback, "last_model_path", "")
+
+    @property
     def keeper(self) -> ModelCheckpoint | None:
         """What keeps the best epoch by a metric, once there is one."""
         monitored = [c for c in self.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor is not None]
