@@ -320,12 +320,13 @@ class TransfusionCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Keep what the best epoch changed, test it where the config asks for that, and say where everything lies."""
-        if self.folder is None or not self.trainer.kept_checkpoint:
+        kept = self.trainer.kept_checkpoint
+        if self.folder is None or not kept:
             return
         best = recording.keep_delta(self.trainer, self.model, self.folder)
         table = ""
         if self.own.test_after_fit:
-            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=self.trainer.kept_checkpoint, verbose=False)
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=kept, verbose=False)
             table = recording.table(self.trainer)
         if self.trainer.is_global_zero:
             print(f"\n{summary(self.folder, best, self.model.audit(), table, self.trust)}")
