@@ -84,7 +84,7 @@ def test_chexpert_bn_as_shipped_but_for_the_download():
         "--data.image_size 64 --trainer.limit_train_batches 1"
     )
     assert type(cli.model.network).__name__ == "DenseNet"
-    assert len(cli.model.parts.batch_norm) == 121
+    assert len(cli.model.transferred.parts.batch_norm) == 121
     assert sum(p.numel() for p in cli.model.parameters() if p.requires_grad) == 83_648 + 5 * 1025
 
 
@@ -144,7 +144,7 @@ def test_images():
 def test_demo():
     cli = transfusion(f"fit --config demo --data.patients 40 --data.test_patients 20 {SMALL}")
     assert (cli.folder.path / "results.json").is_file()
-    assert cli.model.weights_report.source.endswith("cifar_resnet20.textures")
+    assert cli.model.transferred.weights_report.source.endswith("cifar_resnet20.textures")
 
 
 @pytest.mark.parametrize(("name", "padding"), [("cbr_tiny", "same"), ("cbr_small", "valid")])

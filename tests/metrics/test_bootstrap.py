@@ -9,10 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
-from support.predicted import predicted
+from support.predicted import intervals_of, metrics_of, predicted, weighted
 
-from transfusion_cli.metrics.bootstrap import WeightedMetrics, bootstrap_intervals, cluster_codes
-from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.bootstrap import cluster_codes
 from transfusion_cli.metrics.probabilities import decisions
 from transfusion_cli.metrics.weighted_ranking import WeightedRanking
 from transfusion_cli.targets import TARGETS
@@ -22,11 +21,11 @@ from transfusion_cli.targets import TARGETS
 @pytest.mark.parametrize("seed", range(3))
 def test_weights_of_one_give_the_plain_metrics(target, seed: int) -> None:
     data = predicted(target, seed=seed)
-    plain = classification_metrics(*data.arguments)
+    plain = metrics_of(*data.arguments)
     clusters = cluster_codes(data.patients, len(data.targets))
-    weighted = WeightedMetrics(*data.arguments, clusters)(torch.ones(int(clusters.max()) + 1, 1))
-    assert list(weighted) == list(plain)
-    assert {name: value.item() for name, value in weighted.items()} == pytest.approx(plain, abs=1e-6)
+    by_patient = weighted(*data.arguments, clusters=clusters)(torch.ones(int(clusters.max()) + 1, 1))
+    assert list(by_patient) == list(plain)
+    assert {name: value.item() for name, value in by_patient.items()} == pytest.approx(plain, abs=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,11 +54,11 @@ def test_weights_equal_repetition_for_every_metric(target, seed: int, samples: i
     data = predicted(target, samples=samples, seed=seed)
     clusters = cluster_codes(data.patients, samples)
     weights = torch.randint(0, 4, (int(clusters.max()) + 1, 3), generator=torch.Generator().manual_seed(seed))
-    weighted = WeightedMetrics(*data.arguments, clusters)(weights.float())
+    metrics = weighted(*data.arguments, clusters=clusters)(weights.float())
     for resample in range(weights.shape[1]):
         rows = torch.arange(samples).repeat_interleave(weights[clusters, resample])
-        repeated = classification_metrics(target, data.class_names, data.probabilities[rows], data.targets[rows])
-        ours = {name: values[resample].item() for name, values in weighted.items()}
+        repeated = metrics_of(target, data.class_names, data.probabilities[rows], data.targets[rows])
+        ours = {name: values[resample].item() for name, values in metrics.items()}
         assert ours == pytest.approx(repeated, abs=2e-6, nan_ok=True)
 
 
@@ -67,7 +66,7 @@ def test_weights_equal_repetition_for_every_metric(target, seed: int, samples: i
 def test_kappa_equals_sklearn_under_weights(target) -> None:
     data = predicted(target, unknown=0)
     weights = torch.randint(0, 4, (len(data.targets), 1)).float()
-    kappa = WeightedMetrics(*data.arguments, torch.arange(len(data.targets)))(weights)["kappa"].item()
+    kappa = weighted(*data.arguments, clusters=torch.arange(len(data.targets)))(weights)["kappa"].item()
     scheme = "quadratic" if target == "ordinal" else None
     chosen = decisions(target, data.probabilities).flatten().int()
     truth = data.targets.flatten().int()
@@ -78,7 +77,7 @@ def test_kappa_equals_sklearn_under_weights(target) -> None:
 def test_interval_equals_a_plain_loop_over_resamples() -> None:
     """The same distribution by another road: resample patients one by one, copy their rows, ask scikit-learn."""
     data = predicted("binary", samples=300, unknown=0)
-    low, high, undefined = bootstrap_intervals(*data, resamples=4000)["auroc"]
+    low, high, undefined = intervals_of(*data, resamples=4000)["auroc"]
     rng = np.random.default_rng(1)
     rows_of = [np.flatnonzero(np.array(data.patients) == patient) for patient in sorted(set(data.patients))]
     truth, scores = data.targets.numpy()[:, 0], data.probabilities.numpy()[:, 0]
@@ -94,9 +93,9 @@ def test_patients_of_many_equal_samples_widen_the_interval() -> None:
     data = predicted("binary", samples=60, unknown=0)
     copied = [data.probabilities.repeat(20, 1), data.targets.repeat(20, 1)]
     patients = list(range(60)) * 20
-    once = bootstrap_intervals(*data.arguments)["auroc"]
-    by_patient = bootstrap_intervals("binary", data.class_names, *copied, patients)["auroc"]
-    by_sample = bootstrap_intervals("binary", data.class_names, *copied)["auroc"]
+    once = intervals_of(*data.arguments)["auroc"]
+    by_patient = intervals_of("binary", data.class_names, *copied, patients)["auroc"]
+    by_sample = intervals_of("binary", data.class_names, *copied)["auroc"]
     assert by_patient == pytest.approx(once)
     assert by_sample.high - by_sample.low < 0.4 * (once.high - once.low)
 
@@ -104,8 +103,8 @@ def test_patients_of_many_equal_samples_widen_the_interval() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_intervals_have_the_metrics_names_and_surround_them(target) -> None:
     data = predicted(target)
-    plain = classification_metrics(*data.arguments)
-    intervals = bootstrap_intervals(*data, resamples=300)
+    plain = metrics_of(*data)
+    intervals = intervals_of(*data, resamples=300)
     assert list(intervals) == list(plain)
     for name, (low, high, undefined) in intervals.items():
         assert low < plain[name] < high and undefined == 0
@@ -113,17 +112,17 @@ def test_intervals_have_the_metrics_names_and_surround_them(target) -> None:
 
 def test_equal_seeds_give_equal_intervals_and_confidence_widens() -> None:
     data = predicted("binary")
-    first = bootstrap_intervals(*data, resamples=200, seed=3)
-    assert first == bootstrap_intervals(*data, resamples=200, seed=3)
-    assert first != bootstrap_intervals(*data, resamples=200, seed=4)
-    narrow = bootstrap_intervals(*data, resamples=200, seed=3, confidence=0.5)["auroc"]
+    first = intervals_of(*data, resamples=200, seed=3)
+    assert first == intervals_of(*data, resamples=200, seed=3)
+    assert first != intervals_of(*data, resamples=200, seed=4)
+    narrow = intervals_of(*data, resamples=200, seed=3, confidence=0.5)["auroc"]
     assert first["auroc"].low < narrow.low < narrow.high < first["auroc"].high
 
 
 def test_resamples_that_leave_a_metric_undefined_are_counted() -> None:
     targets = torch.tensor([[1.0, 0.0]] + [[0.0, 0.0]] * 9)
     scores = torch.linspace(1, 0, 10)[:, None].expand(-1, 2)
-    intervals = bootstrap_intervals("multilabel", ["one positive", "none"], scores, targets, resamples=2000)
+    intervals = intervals_of("multilabel", ["one positive", "none"], scores, targets, resamples=2000)
     # A sample is missing from a resample of ten with probability 0.9 ** 10 = 0.35.
     assert 600 < intervals["auroc/one positive"].undefined_resamples < 800
     assert intervals["auroc/one positive"][:2] == (1, 1)
@@ -134,8 +133,8 @@ def test_resamples_that_leave_a_metric_undefined_are_counted() -> None:
 def test_one_patient_has_no_interval(caplog: pytest.LogCaptureFixture) -> None:
     data = predicted("binary", samples=20)
     with caplog.at_level(logging.WARNING):
-        intervals = bootstrap_intervals(*data.arguments, ["only"] * 20, resamples=50)
-    assert list(intervals) == list(classification_metrics(*data.arguments))
+        intervals = intervals_of(*data.arguments, ["only"] * 20, resamples=50)
+    assert list(intervals) == list(metrics_of(*data.arguments, ["only"] * 20))
     assert all(math.isnan(low) and math.isnan(high) and n == 50 for low, high, n in intervals.values())
     assert "at least two patients, and there is 1" in caplog.text
 
@@ -149,7 +148,7 @@ def test_patients_may_be_arrays_of_any_kind_but_as_many_as_samples() -> None:
 
 def test_chunks_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     data = predicted("multiclass", samples=100)
-    whole = bootstrap_intervals(*data, resamples=50)
+    whole = intervals_of(*data, resamples=50)
     monkeypatch.setattr("transfusion_cli.metrics.bootstrap.CHUNK", 700)  # seven resamples at a time
-    for name, interval in bootstrap_intervals(*data, resamples=50).items():
+    for name, interval in intervals_of(*data, resamples=50).items():
         assert interval == pytest.approx(whole[name], abs=1e-12)

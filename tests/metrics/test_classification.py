@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
-from support.predicted import predicted
+from support.predicted import intervals_of, metrics_of, predicted, weighted
 from torchmetrics.functional.classification import multilabel_auroc
 
-from transfusion_cli.metrics.bootstrap import WeightedMetrics, bootstrap_intervals
-from transfusion_cli.metrics.classification import classification_metrics
 from transfusion_cli.metrics.probabilities import decisions, log_odds, probabilities
 from transfusion_cli.targets import TARGETS, num_logits
 
@@ -19,7 +17,7 @@ NAN = float("nan")
 
 def test_binary_agrees_with_sklearn() -> None:
     data = predicted("binary")
-    ours = classification_metrics(*data.arguments)
+    ours = metrics_of(*data.arguments)
     known = ~np.isnan(data.targets[:, 0].numpy())
     truth, score = data.targets[known, 0].numpy(), data.probabilities[known, 0].numpy()
     chosen = score > 0.5
@@ -40,7 +38,7 @@ def test_binary_agrees_with_sklearn() -> None:
 
 def test_multilabel_agrees_with_sklearn_label_by_label() -> None:
     data = predicted("multilabel")
-    ours = classification_metrics(*data.arguments)
+    ours = metrics_of(*data.arguments)
     by_label: dict[str, list[float]] = {}
     for label in range(4):
         known = ~torch.isnan(data.targets[:, label])
@@ -62,7 +60,7 @@ def test_multilabel_agrees_with_sklearn_label_by_label() -> None:
 @pytest.mark.parametrize("target", ["multiclass", "ordinal"])
 def test_classes_agree_with_sklearn(target) -> None:
     data = predicted(target)
-    ours = classification_metrics(*data.arguments)
+    ours = metrics_of(*data.arguments)
     known = data.targets >= 0
     truth, scores = data.targets[known].numpy(), data.probabilities[known].numpy()
     chosen = decisions(target, data.probabilities)[known].numpy()
@@ -86,7 +84,7 @@ def test_classes_agree_with_sklearn(target) -> None:
 def test_labels_without_positives_negatives_or_knowledge_are_undefined_and_out_of_the_mean() -> None:
     targets = torch.tensor([[0, 0, 1, NAN], [1, 0, 1, NAN], [1, 0, NAN, NAN], [0, NAN, 1, NAN]])
     scores = torch.tensor([[0.1, 0.6, 0.9, 0.3], [0.8, 0.1, 0.9, 0.3], [0.9, 0.1, 0.9, 0.3], [0.2, 0.1, 0.9, 0.3]])
-    ours = classification_metrics("multilabel", ["a", "no positive", "no negative", "unknown"], scores, targets)
+    ours = metrics_of("multilabel", ["a", "no positive", "no negative", "unknown"], scores, targets)
     for metric in ("auroc", "average_precision"):
         assert ours[metric] == ours[f"{metric}/a"] == 1
         assert all(math.isnan(ours[f"{metric}/{name}"]) for name in ("no positive", "no negative", "unknown"))
@@ -105,20 +103,20 @@ def test_the_library_would_have_said_zero() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_known_is_all_undefined(target) -> None:
     data = predicted(target, samples=20, unknown=1.1)
-    assert all(math.isnan(value) for value in classification_metrics(*data.arguments).values())
+    assert all(math.isnan(value) for value in metrics_of(*data.arguments).values())
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_samples_is_all_undefined(target) -> None:
     _, names, probabilities, targets = predicted(target).arguments
-    metrics = classification_metrics(target, names, probabilities[:0], targets[:0])
+    metrics = metrics_of(target, names, probabilities[:0], targets[:0])
     assert metrics and all(math.isnan(value) for value in metrics.values())
 
 
 def test_absent_class_leaves_the_others_defined() -> None:
     targets = torch.tensor([0, 0, 1, 1])
     scores = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.2, 0.5], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1]])
-    ours = classification_metrics("multiclass", ["a", "b", "absent"], scores, targets)
+    ours = metrics_of("multiclass", ["a", "b", "absent"], scores, targets)
     assert math.isnan(ours["auroc/absent"]) and ours["auroc"] == 1
     assert ours["balanced_accuracy"] == 0.75
     assert ours["f1"] == pytest.approx((2 / 3 + 1) / 2)
@@ -128,17 +126,15 @@ def test_binary_kappa_by_hand() -> None:
     scores = torch.tensor([[0.9], [0.8], [0.7], [0.2], [0.6], [0.1], [0.1], [0.1], [0.1], [0.1]])
     targets = torch.tensor([[1.0]] * 4 + [[0.0]] * 6)
     # 3 + 5 of 10 agree; by chance 0.4 * 0.4 + 0.6 * 0.6 = 0.52.
-    assert classification_metrics("binary", ["n", "p"], scores, targets)["kappa"] == pytest.approx(0.28 / 0.48)
-    assert classification_metrics("binary", ["n", "p"], scores, (scores > 0.5).float())["kappa"] == 1
-    assert classification_metrics("binary", ["n", "p"], scores * 0, targets)["kappa"] == 0
-    assert math.isnan(classification_metrics("binary", ["n", "p"], scores * 0, targets * 0)["kappa"])
+    assert metrics_of("binary", ["n", "p"], scores, targets)["kappa"] == pytest.approx(0.28 / 0.48)
+    assert metrics_of("binary", ["n", "p"], scores, (scores > 0.5).float())["kappa"] == 1
+    assert metrics_of("binary", ["n", "p"], scores * 0, targets)["kappa"] == 0
+    assert math.isnan(metrics_of("binary", ["n", "p"], scores * 0, targets * 0)["kappa"])
 
 
 def test_soft_labels_are_not_known() -> None:
-    hard = classification_metrics("binary", ["n", "p"], torch.tensor([[0.2], [0.7]]), torch.tensor([[0.0], [1.0]]))
-    soft = classification_metrics(
-        "binary", ["n", "p"], torch.tensor([[0.2], [0.7], [0.1]]), torch.tensor([[0.0], [1.0], [0.7]])
-    )
+    hard = metrics_of("binary", ["n", "p"], torch.tensor([[0.2], [0.7]]), torch.tensor([[0.0], [1.0]]))
+    soft = metrics_of("binary", ["n", "p"], torch.tensor([[0.2], [0.7], [0.1]]), torch.tensor([[0.0], [1.0], [0.7]]))
     assert hard == soft
 
 
@@ -146,13 +142,13 @@ def test_soft_labels_are_not_known() -> None:
 def test_a_network_that_diverged_has_no_metrics(target) -> None:
     data = predicted(target)
     data.probabilities[3, 0] = NAN
-    assert all(math.isnan(value) for value in classification_metrics(*data.arguments).values())
+    assert all(math.isnan(value) for value in metrics_of(*data.arguments).values())
 
 
 def test_perfect_is_exactly_one() -> None:
     for seed in range(20):
         score = torch.rand(997, 1, generator=torch.Generator().manual_seed(seed))
-        assert classification_metrics("binary", ["n", "p"], score, (score > 0.3).float())["auroc"] == 1
+        assert metrics_of("binary", ["n", "p"], score, (score > 0.3).float())["auroc"] == 1
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -160,8 +156,8 @@ def test_ranking_by_log_odds_is_ranking_by_probability(target) -> None:
     data = predicted(target)
     logits = torch.randn(len(data.targets), num_logits(target, len(data.class_names)))
     arguments = (target, data.class_names, probabilities(target, logits), data.targets)
-    ours = classification_metrics(*arguments, log_odds(target, logits))
-    assert ours == pytest.approx(classification_metrics(*arguments), abs=1e-12)
+    ours = metrics_of(*arguments, scores=log_odds(target, logits))
+    assert ours == pytest.approx(metrics_of(*arguments), abs=1e-12)
 
 
 def too_sure(target, samples: int = 400) -> tuple[list[str], torch.Tensor, torch.Tensor]:
@@ -180,21 +176,19 @@ def too_sure(target, samples: int = 400) -> tuple[list[str], torch.Tensor, torch
 def test_a_network_too_sure_for_probabilities_is_ranked_by_its_logits(target) -> None:
     names, targets, logits = too_sure(target)
     p, odds = probabilities(target, logits), log_odds(target, logits)
-    ours = classification_metrics(target, names, p, targets, odds)
+    ours = metrics_of(target, names, p, targets, scores=odds)
     expected = sk.roc_auc_score(targets, logits[:, -1] if target == "multiclass" else logits)
     assert ours["auroc"] == pytest.approx(expected, abs=1e-12)
-    assert classification_metrics(target, names, p, targets)["auroc"] < expected - 0.02
+    assert metrics_of(target, names, p, targets)["auroc"] < expected - 0.02
     # The bootstrap ranks by the same.
     clusters = torch.arange(len(targets))
-    weighted = WeightedMetrics(target, names, p, targets, clusters, odds)(torch.ones(len(targets), 1))
-    assert {name: value.item() for name, value in weighted.items()} == pytest.approx(ours, abs=1e-6, nan_ok=True)
-    low, high, _ = bootstrap_intervals(target, names, p, targets, resamples=200, scores=odds)["auroc"]
+    of_each = weighted(target, names, p, targets, clusters=clusters, scores=odds)(torch.ones(len(targets), 1))
+    assert {name: value.item() for name, value in of_each.items()} == pytest.approx(ours, abs=1e-6, nan_ok=True)
+    low, high, _ = intervals_of(target, names, p, targets, resamples=200, scores=odds)["auroc"]
     assert low < ours["auroc"] < high < ours["auroc"] + 0.06
 
 
 @pytest.mark.parametrize(("target", "shape"), [("binary", (5,)), ("multilabel", (5, 2)), ("multiclass", (5, 1))])
 def test_shapes_at_odds(target, shape) -> None:
     with pytest.raises(ValueError, match="do not fit"):
-        classification_metrics(
-            target, ["a", "b", "c"][: 2 if target == "binary" else 3], torch.rand(5, 3), torch.zeros(shape)
-        )
+        metrics_of(target, ["a", "b", "c"][: 2 if target == "binary" else 3], torch.rand(5, 3), torch.zeros(shape))

@@ -1,24 +1,39 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from support.predicted import predicted
+from support.predicted import intervals_of, metrics_of, predicted
 
-from transfusion_cli.metrics.bootstrap import Interval, bootstrap_intervals
-from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.bootstrap import Interval
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.results import build_results, format_table
 from transfusion_cli.targets import TARGETS
 
 NAN = float("nan")
 
 
+class Given:
+    """An evaluation with these metrics and intervals."""
+
+    patients = None
+
+    def __init__(self, data, metrics, intervals):
+        of = ClassificationEvaluation.of(*data.arguments)
+        self.metrics, self.intervals = metrics, lambda resamples: intervals
+        self.support, self.counts = of.support, of.counts
+
+    def __len__(self):
+        return 200
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_metric_is_there_and_the_file_is_strict_json(target) -> None:
     data = predicted(target)
-    metrics = classification_metrics(*data.arguments)
-    intervals = bootstrap_intervals(*data, resamples=20)
-    results = build_results(target, data.class_names, metrics, intervals, data.targets, data.patients)
+    metrics = metrics_of(*data)
+    intervals = intervals_of(*data, resamples=20)
+    results = build_results(ClassificationEvaluation.of(*data), resamples=20)
     assert json.loads(json.dumps(results, allow_nan=False)) == results
     for name, value in metrics.items():
         entry = results[f"test/{name}"]
@@ -39,9 +54,7 @@ def test_counts_are_per_label_and_undefined_is_null() -> None:
     data = predicted("multilabel", classes=2)
     data.targets[:, 1] = 0
     data.targets[:50, 1] = NAN
-    metrics = classification_metrics(*data.arguments)
-    intervals = bootstrap_intervals(*data.arguments, resamples=20)
-    results = build_results("multilabel", data.class_names, metrics, intervals, data.targets)
+    results = build_results(ClassificationEvaluation.of(*data.arguments), resamples=20)
     assert results["test/auroc/class 1"] == {
         "value": None,
         "low": None,
@@ -55,9 +68,8 @@ def test_counts_are_per_label_and_undefined_is_null() -> None:
 
 def test_validation_and_metrics_without_interval_have_a_value_alone() -> None:
     data = predicted("binary")
-    results = build_results(
-        "binary", data.class_names, {"loss": NAN}, {}, data.targets, validation={"val/auroc": 0.9, "f1": 0.5}
-    )
+    evaluation = replace(ClassificationEvaluation.of(*data.arguments), loss=NAN)
+    results = build_results(evaluation, resamples=20, validation={"val/auroc": 0.9, "f1": 0.5})
     assert results["test/loss"] == {"value": None}
     assert results["val/auroc"] == {"value": 0.9}
     assert results["val/f1"] == {"value": 0.5}
@@ -69,7 +81,7 @@ def test_table() -> None:
     nothing = Interval(NAN, NAN, 9)
     intervals = {name: nothing for name in metrics if name != "loss"} | {"auroc": Interval(0.88, 0.94, 0)}
     data.targets[:] = 0
-    results = build_results("multilabel", data.class_names, metrics, intervals, data.targets, validation={"auroc": 0.8})
+    results = build_results(Given(data, metrics, intervals), validation={"auroc": 0.8})
     assert format_table(results).splitlines() == [
         "test       value      95 % interval   positives",
         "---------  ---------  --------------  ---------",

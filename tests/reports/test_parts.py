@@ -1,10 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.metrics.predictions import PredictionTable
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.reports.parts import parts
-from transfusion_cli.tasks.classification import Evaluation
 
 N = 6
 INDEX = torch.tensor([1, 2, 3, 4, 5])  # row 0 is a training image
@@ -14,7 +15,8 @@ def evaluation():
     probabilities = torch.linspace(0.1, 0.9, 5)[:, None]
     targets = torch.tensor([0.0, 0, 1, 1, 1])[:, None]
     logits = probabilities.logit()
-    return Evaluation(PredictionTable(INDEX, logits, targets), probabilities, {}, scores=logits)
+    found = ClassificationEvaluation.of("binary", ["no", "yes"], probabilities, targets, scores=logits)
+    return replace(found, index=INDEX)
 
 
 def samples(**columns):
@@ -24,15 +26,14 @@ def samples(**columns):
 
 def test_the_whole_split_alone_where_nothing_more_is_known():
     (whole,) = parts(evaluation(), samples())
-    assert whole.stage == "test" and len(whole.targets) == 5 and whole.patients.tolist() == list("pqqrr")
+    assert whole.stage == "test" and len(whole.evaluation.targets) == 5
+    assert whole.evaluation.patients.tolist() == list("pqqrr")
     (alone,) = parts(evaluation(), samples(domains=as_text("aaaaaa")))
     assert alone.stage == "test"
 
 
 def test_each_domain_and_the_exams():
-    found = {
-        part.stage: part for part in parts(evaluation(), samples(domains=as_text("xaabbb"), exams=as_text("012334")))
-    }
+    found = dict(parts(evaluation(), samples(domains=as_text("xaabbb"), exams=as_text("012334"))))
     assert list(found) == ["test", "test[a]", "test[b]", "test[exams]"]
     assert found["test[a]"].probabilities[:, 0].tolist() == torch.linspace(0.1, 0.9, 5)[:2].tolist()
     assert found["test[b]"].patients.tolist() == list("qrr")

@@ -13,9 +13,9 @@ from support.tiny import TinyDataModule
 
 from transfusion_cli.cli.bench import Bench
 from transfusion_cli.data.samples import as_text
+from transfusion_cli.reports.figures import evaluation_figures
 from transfusion_cli.reports.results_writer import ResultsWriter
 from transfusion_cli.reports.run_folder import RunFolder
-from transfusion_cli.reports.tensorboard import evaluation_figures
 from transfusion_cli.spreadsheet import spreadsheet_plain
 
 
@@ -26,12 +26,14 @@ def test_every_ranking_goes_by_the_logits(tmp_path, kind):
     with torch.no_grad():
         task.network.fc.bias += 80
     data = TinyDataModule(kind, other=60)
+    seen = []
+    task.network.fc.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs))
     make_trainer(tmp_path, callbacks=[ResultsWriter(RunFolder(tmp_path), resamples=100)]).test(task, datamodule=data)
-    table, p = task.evaluation.table, task.evaluation.probabilities
+    logits, targets, p = torch.cat(seen).double(), task.evaluation.targets, task.evaluation.probabilities
     # The last class or label: of the ordinal ones, log P(y > 1) = log sigmoid(z0) + log sigmoid(z1), which is -exp(-z0)
     # - exp(-z1) far out.
-    score = table.logits.double()[:, -1] if kind != "ordinal" else -(-table.logits.double()).exp().sum(dim=1)
-    truth = table.targets == 2 if kind == "ordinal" else table.targets[:, -1] == 1
+    score = logits[:, -1] if kind != "ordinal" else -(-logits).exp().sum(dim=1)
+    truth = targets == 2 if kind == "ordinal" else targets[:, -1] == 1
     expected = sk.roc_auc_score(truth, score)
     assert (p[:, -1] == 1).all()
     name = {"binary": "test/auroc", "multilabel": "test/auroc/c", "ordinal": "test/auroc/c"}[kind]
@@ -40,13 +42,13 @@ def test_every_ranking_goes_by_the_logits(tmp_path, kind):
     assert found["low"] < found["value"] < found["high"]
     (text,) = [
         label.get_text()
-        for axes in evaluation_figures(task)["ROC"].axes
+        for axes in evaluation_figures(task.evaluation)["ROC"].axes
         for label in (axes.legend_.get_texts() if axes.legend_ else [])
         if label.get_text().startswith(("positive", "c "))
     ]
     assert text.endswith(f"{expected:.3f}")
     bench = SimpleNamespace(data=data)
-    assert Bench.scores_for(bench, task)(table.logits, table.targets)["auroc"] == task.evaluation.metrics["auroc"]
+    assert Bench.scores_for(bench, task)(logits, targets)["auroc"] == task.evaluation.metrics["auroc"]
 
 
 class Formulas(TinyDataModule):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.targets import Target
 
 
@@ -42,3 +43,18 @@ def predicted(target: Target, samples: int = 200, classes: int = 4, seed: int = 
     patients = [f"patient {code}" for code in rng.integers(samples // 3 + 1, size=samples)]
     names = [f"class {k}" for k in range(classes)]
     return Predicted(target, names, torch.tensor(scores), torch.tensor(truth), patients)
+
+
+def metrics_of(*arguments, scores: Tensor | None = None) -> dict[str, float]:
+    """Metrics of the first four arguments, and maybe patients."""
+    return ClassificationEvaluation.of(*arguments, scores=scores).metrics
+
+
+def intervals_of(*arguments, scores: Tensor | None = None, **kwargs):
+    """Their intervals."""
+    return ClassificationEvaluation.of(*arguments, scores=scores).intervals(**kwargs)
+
+
+def weighted(*arguments, clusters: Tensor, scores: Tensor | None = None):
+    """What gives their metrics under weights of clusters."""
+    return ClassificationEvaluation.of(*arguments, scores=scores).statistic(clusters)

@@ -42,7 +42,7 @@ def test_it_holds_what_changed_and_nothing_else(tmp_path):
     with safe_open(tmp_path / "delta.safetensors", framework="pt") as file:
         names, metadata = set(file.keys()), file.metadata()
     assert names == {f"network.{name}" for name in task.phase.trainable} | {"mean", "std"}
-    assert metadata["base_sha256"] == task.base.sha256
+    assert metadata["base_sha256"] == task.transferred.base.sha256
     assert json.loads(metadata["task"])["class_names"] == ["negative", "positive"]
     assert size == (tmp_path / "delta.safetensors").stat().st_size < 60_000
 

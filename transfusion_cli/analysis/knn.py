@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from transfusion_cli.analysis.subject import Batch, Subject
 from transfusion_cli.analysis.taps import Taps
-from transfusion_cli.metrics.classification import classification_metrics
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.targets import Target
 
 
@@ -126,11 +126,11 @@ def neighbour_metrics(
     answers = answer_matrix(target, reference.targets, len(class_names))
     same = (reference.index, queries.index)
     base = answers.nanmean(dim=0).expand(len(queries.targets), -1)
-    chance = classification_metrics(target, class_names, base, queries.targets)
+    chance = ClassificationEvaluation.of(target, class_names, base, queries.targets).metrics
     rows = []
     for (network, layer), features in queries.layers.items():
         votes = neighbour_votes(reference.layers[network, layer], answers, features, k, same)
-        metrics = classification_metrics(target, class_names, votes, queries.targets)
+        metrics = ClassificationEvaluation.of(target, class_names, votes, queries.targets).metrics
         counts = {"k": k, "n_reference": len(reference.index), "n": len(queries.index)}
         for measure in ("accuracy", "auroc"):
             values = {"measure": measure, "value": metrics[measure], "chance": chance[measure]}

@@ -18,8 +18,7 @@ from transfusion_cli.cli.networks import Network
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.loader import MedicalLoader
 from transfusion_cli.errors import UserError
-from transfusion_cli.metrics.classification import classification_metrics
-from transfusion_cli.metrics.probabilities import log_odds, probabilities
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.tasks.classification import ClassificationTask
 
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ class Bench:
 
         def score(logits: Tensor, targets: Tensor) -> dict[str, float]:
             loss = task.loss.mean(logits.to(task.device), targets.to(task.device)).item()
-            p, scores = probabilities(task.target, logits), log_odds(task.target, logits)
-            metrics = classification_metrics(task.target, task.class_names, p, targets, scores)
+            metrics = ClassificationEvaluation.of_logits(task.target, task.class_names, logits, targets).metrics
             return {"loss": loss, "auroc": metrics["auroc"], "accuracy": metrics["accuracy"]}
 
         return score

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
-from transfusion_cli.metrics.bootstrap import Interval, cluster_codes
-from transfusion_cli.metrics.one_vs_rest import answers, question_names
-from transfusion_cli.targets import Target
+from transfusion_cli.metrics.evaluation import Evaluation
 
 Results = dict[str, dict[str, Any]]
 """``{"test/auroc": {"value": 0.91, "low": 0.88, "high": 0.94, ...}, ...}``; undefined numbers are ``None``."""
@@ -19,54 +15,35 @@ COUNTS = ("samples", "patients", "positives")
 
 
 def build_results(
-    target: Target,
-    class_names: Sequence[str],
-    metrics: Mapping[str, float],
-    intervals: Mapping[str, Interval],
-    targets: Tensor,
-    patients: Sequence[Hashable] | None = None,
-    validation: Mapping[str, float] | None = None,
-    stage: str = "test",
+    evaluation: Evaluation, stage: str = "test", resamples: int = 2000, validation: Mapping[str, float] | None = None
 ) -> Results:
     """Everything ``results.json`` says about one evaluation.
 
     Each metric has its ``value``; with an interval also ``low``, ``high``, ``undefined_resamples`` (how many resamples
-    left it undefined) and ``samples`` (those with a known label; for a mean over labels, those with any), and if it
-    is of one class, ``positives`` among them. ``<stage>/samples``, ``<stage>/patients`` (where known) and, for each
-    class or label (binary: the positive class), ``<stage>/positives/<class>`` are counts.
+    left it undefined) and what it rests on: ``samples`` with a known label, and if it is of one class, ``positives``
+    among them. ``<stage>/samples``, ``<stage>/patients`` (where known) and, for each class or label (binary: the
+    positive class), ``<stage>/positives/<class>`` are counts.
 
     Args:
-        target: The kind of target.
-        class_names: K class names, or L label names.
-        metrics: What ``classification_metrics`` gave, and maybe more, such as the loss.
-        intervals: What ``bootstrap_intervals`` gave; a metric without one has a value alone.
-        targets: float ``(N, L)`` or int64 ``(N,)``, of the same samples.
-        patients: The patient of each sample, if known.
-        validation: Metrics of the same weights on the validation split, names with or without ``val/``.
-        stage: What stands before the slash.
+        evaluation: of a split, or of a part of one.
+        stage: what stands before the slash.
+        resamples: of the bootstrap.
+        validation: metrics of the same weights on the validation split, names with or without ``val/``.
     """
-    truth, known = answers(target, class_names, targets)
-    names = question_names(target, class_names)
-    samples = dict(zip(names, known.sum(dim=0).tolist(), strict=True))
-    positives = dict(zip(names, truth.sum(dim=0).tolist(), strict=True))
-
+    intervals = evaluation.intervals(resamples)
     results: Results = {}
-    for metric, value in metrics.items():
+    for metric, value in evaluation.metrics.items():
         entry: dict[str, Any] = {"value": _json_safe(value)}
         if metric in intervals:
             low, high, undefined = intervals[metric]
             entry |= {"low": _json_safe(low), "high": _json_safe(high), "undefined_resamples": undefined}
-            name = names[0] if target == "binary" else metric.partition("/")[2]
-            if name:
-                entry |= {"samples": samples[name], "positives": positives[name]}
-            else:
-                entry["samples"] = int(known.any(dim=1).sum())
+            entry |= evaluation.support(metric)
         results[f"{stage}/{metric}"] = entry
 
-    counts = {"samples": len(targets)}
-    if patients is not None:
-        counts["patients"] = len(cluster_codes(patients, len(targets)).unique())
-    counts |= {f"positives/{name}": count for name, count in positives.items()}
+    counts = {"samples": len(evaluation)}
+    if evaluation.patients is not None:
+        counts["patients"] = len(set(evaluation.patients))
+    counts |= evaluation.counts
     results |= {f"{stage}/{name}": {"value": count} for name, count in counts.items()}
     for metric, value in (validation or {}).items():
         results[f"val/{metric.removeprefix('val/')}"] = {"value": _json_safe(value)}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
-from transfusion_cli.metrics.classification import classification_metrics
-from transfusion_cli.metrics.one_vs_rest import OneVsRest, one_vs_rest
-from transfusion_cli.targets import Target
+from transfusion_cli.metrics.classification import ClassificationEvaluation
+from transfusion_cli.metrics.evaluation import Evaluation
+from transfusion_cli.metrics.one_vs_rest import OneVsRest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,46 +27,53 @@ GREY = "0.8"
 FONT = 9
 
 
-def roc_figure(
-    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, scores: Tensor | None = None
-) -> Figure:
-    """ROC curve of each class with its area. Arguments as for ``classification_metrics``."""
+@singledispatch
+def evaluation_figures(evaluation: Evaluation) -> dict[str, Figure]:
+    """Figures of an evaluation by name; each kind of evaluation registers its own.
+
+    Args:
+        evaluation: of a whole split.
+    """
+    return {}
+
+
+@evaluation_figures.register(ClassificationEvaluation)
+def _(evaluation: ClassificationEvaluation) -> dict[str, Figure]:
+    draw = {"ROC": roc_figure, "precision-recall": precision_recall_figure, "confusion": confusion_figure}
+    return {name: figure(evaluation) for name, figure in draw.items()}
+
+
+def roc_figure(evaluation: ClassificationEvaluation) -> Figure:
+    """ROC curve of each class with its area."""
     figure, axes = _square("False positive rate", "True positive rate")
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
-    given = (target, class_names, probabilities, targets, scores)
-    for (ranks, truth), style in _classes(*given, metric="auroc", short="AUC"):
+    for (ranks, truth), style in _classes(evaluation, "auroc", "AUC"):
         false_positive_rate, true_positive_rate, _ = binary_roc(ranks, truth, validate_args=False)
         axes.plot(false_positive_rate, true_positive_rate, **style)
     _legend(figure, axes, "lower right")
     return figure
 
 
-def precision_recall_figure(
-    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, scores: Tensor | None = None
-) -> Figure:
-    """Precision-recall curve of each class with its average precision. Arguments as for ``classification_metrics``."""
+def precision_recall_figure(evaluation: ClassificationEvaluation) -> Figure:
+    """Precision-recall curve of each class with its average precision."""
     figure, axes = _square("Recall", "Precision")
-    given = (target, class_names, probabilities, targets, scores)
-    for (ranks, truth), style in _classes(*given, metric="average_precision", short="AP"):
+    for (ranks, truth), style in _classes(evaluation, "average_precision", "AP"):
         precision, recall, _ = binary_precision_recall_curve(ranks, truth, validate_args=False)
         axes.plot(recall, precision, drawstyle="steps-post", **style)
     _legend(figure, axes, "lower left")
     return figure
 
 
-def confusion_figure(target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor) -> Figure:
-    """Confusion matrix: shaded by the share of each true class, with counts; multilabel: one row a label.
-
-    Arguments as for ``classification_metrics``.
-    """
-    questions = one_vs_rest(target, class_names, probabilities, targets)
+def confusion_figure(evaluation: ClassificationEvaluation) -> Figure:
+    """Confusion matrix: shaded by the share of each true class, with counts; multilabel: one row a label."""
+    questions, target = evaluation.questions, evaluation.target
     by_label = _confusion_by_label(questions)
     if target == "multilabel":
         rows, columns = questions.names, ["true negative", "false positive", "false negative", "true positive"]
         counts = by_label.flatten(1)
         shares = (by_label / by_label.sum(dim=2, keepdim=True)).flatten(1)
     else:
-        rows = columns = list(class_names)
+        rows = columns = list(evaluation.class_names)
         counts = by_label[0] if target == "binary" else questions.truth.T.double() @ questions.chosen.double()
         shares = counts / counts.sum(dim=1, keepdim=True)
 
@@ -85,52 +93,25 @@ def confusion_figure(target: Target, class_names: Sequence[str], probabilities: 
     return figure
 
 
-def reliability_figure(
-    target: Target, class_names: Sequence[str], probabilities: Tensor, targets: Tensor, bins: int = 10
-) -> Figure:
-    """Reliability diagram: how often the answer is yes where the network gives it a probability.
-
-    All classes or labels are pooled; bins hold equally many answers, so each point is as sure as the next.
-    Arguments as for ``classification_metrics``.
-    """
-    questions = one_vs_rest(target, class_names, probabilities, targets)
-    scores, order = questions.scores[questions.known].sort()
-    truth = questions.truth[questions.known][order].double()
-    figure, axes = _square("Mean predicted probability", "Observed frequency")
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":", label="perfect")
-    if len(scores):
-        predicted, observed = (
-            torch.stack([part.mean() for part in values.tensor_split(min(bins, len(values)))])
-            for values in (scores, truth)
-        )
-        error = (predicted - observed).abs().mean()
-        axes.plot(predicted, observed, marker="o", color=COLORS[0], label=f"calibration error {error:.3f}")
-    axes.hist(scores, bins=40, range=(0, 1), weights=torch.full_like(scores, 1 / max(1, len(scores))), color="0.85")
-    axes.legend(loc="upper left", fontsize=FONT, frameon=False)
-    return figure
-
-
-def image_grid(images: Tensor, targets: Tensor, target: Target, class_names: Sequence[str], columns: int = 4) -> Figure:
-    """A grid of labelled images, before normalisation.
+def image_grid(images: Tensor, captions: Sequence[str], columns: int = 4) -> Figure:
+    """A grid of images, before normalisation, with what each shows.
 
     Args:
         images: uint8 or float in [0, 1], ``(B, C, H, W)``; three channels are shown as RGB, otherwise the first.
-        targets: float ``(B, L)`` or int64 ``(B,)``.
-        target: The kind of target.
-        class_names: K class names, or L label names.
-        columns: Images in a row.
+        captions: B texts.
+        columns: images in a row.
     """
     columns = max(1, min(columns, len(images)))
     rows = -(-len(images) // columns)
     figure = _figure(2 * columns, 2.3 * max(1, rows))
-    for position, (image, answer) in enumerate(zip(images.detach().cpu(), targets.cpu(), strict=True), start=1):
+    for position, (image, caption) in enumerate(zip(images.detach().cpu(), captions, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, position)
         pixels = image / 255 if image.dtype == torch.uint8 else image.float().clamp(0, 1)
         if len(pixels) == 3:
             axes.imshow(pixels.permute(1, 2, 0).numpy())
         else:
             axes.imshow(pixels[0].numpy(), cmap="gray", vmin=0, vmax=1)
-        axes.set_title(_short(_label(answer, target, class_names), 28), fontsize=FONT - 1)
+        axes.set_title(_short(caption, 28), fontsize=FONT - 1)
         axes.set_axis_off()
     return figure
 
@@ -157,21 +138,14 @@ def drift_figure(drift: Mapping[str, Mapping[str, float]]) -> Figure:
 
 
 def _classes(
-    target: Target,
-    class_names: Sequence[str],
-    probabilities: Tensor,
-    targets: Tensor,
-    scores: Tensor | None,
-    metric: str,
-    short: str,
+    evaluation: ClassificationEvaluation, metric: str, short: str
 ) -> Iterator[tuple[tuple[Tensor, Tensor], dict[str, Any]]]:
     """Yield ranks, truth and line style of each class where the metric is defined.
 
     The classes with the most positives are named, in their own order; the rest are grey.
     """
-    questions = one_vs_rest(target, class_names, probabilities, targets, scores)
-    metrics = classification_metrics(target, class_names, probabilities, targets, scores)
-    values = [metrics[metric if target == "binary" else f"{metric}/{name}"] for name in questions.names]
+    questions, metrics = evaluation.questions, evaluation.metrics
+    values = [metrics.get(f"{metric}/{name}", metrics[metric]) for name in questions.names]
     defined = [position for position, value in enumerate(values) if math.isfinite(value)]
     positives = questions.truth.sum(dim=0).tolist()
     named = set(sorted(defined, key=lambda position: -positives[position])[: len(STYLES)])
@@ -193,17 +167,6 @@ def _confusion_by_label(questions: OneVsRest) -> Tensor:
     _, _, truth, known, chosen = questions
     cells = [known & ~truth & ~chosen, known & ~truth & chosen, truth & ~chosen, truth & chosen]
     return torch.stack(cells).sum(dim=1).T.double().unflatten(1, (2, 2))
-
-
-def _label(answer: Tensor, target: Target, class_names: Sequence[str]) -> str:
-    match target:
-        case "multilabel":
-            found = [name for name, value in zip(class_names, answer.tolist(), strict=True) if value > 0.5]
-            return ", ".join(found) or ("unknown" if answer.isnan().all() else "none")
-        case "binary":
-            return "unknown" if answer.isnan() else class_names[int(answer > 0.5)]
-        case _:
-            return "unknown" if answer < 0 else class_names[int(answer)]
 
 
 def _figure(width: float, height: float) -> Figure:

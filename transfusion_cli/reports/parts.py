@@ -3,57 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from transfusion_cli.data.samples import SampleTable
-from transfusion_cli.metrics.by_exam import mean_over_exams
-from transfusion_cli.tasks.classification import Evaluation
+from transfusion_cli.metrics.evaluation import Evaluation
 
 
 class Part(NamedTuple):
-    """Probabilities (N, K) and targets of one part, patients (N,) or None, and its name in ``results.json``.
-
-    ``scores`` (N, K) is what to rank by, None for the probabilities themselves.
-    """
+    """The evaluation of one part, its patients known where the data know them, and its name in ``results.json``."""
 
     stage: str
-    probabilities: Tensor
-    targets: Tensor
-    patients: Any
-    scores: Tensor | None = None
-
-    @property
-    def several_images_each(self) -> bool:
-        """Whether patients are known and have more than one image, some of them."""
-        return self.patients is not None and len(np.unique(self.patients)) < len(self.patients)
+    evaluation: Evaluation
 
 
 def parts(evaluation: Evaluation, samples: SampleTable) -> Iterator[Part]:
     """``test``, then ``test[DOMAIN]`` where there are several domains, then ``test[exams]`` where exams are known.
 
     Args:
-        evaluation: What the network said about the split.
-        samples: The table that the evaluation's indices refer to.
+        evaluation: of the whole split.
+        samples: the table that the evaluation's indices refer to.
     """
-    rows = evaluation.table.index.numpy()
-    probabilities, targets = evaluation.probabilities, evaluation.table.targets
-    patients = None if samples.patients is None else samples.patients[rows]
-    scores = evaluation.scores
-    yield Part("test", probabilities, targets, patients, scores)
+    rows = evaluation.index.numpy()
+    if samples.patients is not None:
+        evaluation = evaluation.of_patients(samples.patients[rows])
+    yield Part("test", evaluation)
     if samples.domains is not None:
         domains = samples.domains[rows]
         names = np.unique(domains)
         for name in names if len(names) > 1 else ():
-            inside = domains == name
-            ranked = None if scores is None else scores[inside]
-            yield Part(f"test[{name}]", probabilities[inside], targets[inside], _take(patients, inside), ranked)
-    if samples.exams is not None:
-        means, labels, first = mean_over_exams(samples.exams[rows], probabilities, targets)
-        yield Part("test[exams]", means, labels, _take(patients, first))
-
-
-def _take(values: np.ndarray | None, which: np.ndarray) -> np.ndarray | None:
-    return None if values is None else values[which]
+            yield Part(f"test[{name}]", evaluation.take(domains == name))
+    if samples.exams is not None and (exams := evaluation.by_exam(samples.exams[rows])) is not None:
+        yield Part("test[exams]", exams)

@@ -11,16 +11,14 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
-from transfusion_cli.metrics.bootstrap import bootstrap_intervals
-from transfusion_cli.metrics.classification import classification_metrics
-from transfusion_cli.metrics.recognition_rate import recognition_with_interval
+from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.results import Results, build_results, format_table
-from transfusion_cli.reports.parts import Part, parts
+from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
-from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
+from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.steps_to_target import fit_results
 
 log = logging.getLogger(__name__)
@@ -57,21 +55,22 @@ class ResultsWriter(pl.Callback):
     @rank_zero_only
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Metrics with intervals, the validation metrics of the same weights, and every prediction."""
-        if not isinstance(pl_module, ClassificationTask) or pl_module.evaluation is None:
+        if not isinstance(pl_module, TransferTask) or pl_module.evaluation is None:
             return
         task, evaluation = pl_module, pl_module.evaluation
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         results: Results = {}
         tables = []
         for part in parts(evaluation, data.samples):
-            results |= self._results(task, evaluation, part)
+            validation = task.validation_metrics if part.stage == "test" else None
+            results |= build_results(part.evaluation, part.stage, self.resamples, validation)
             tables.append(format_table(results, part.stage))
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         results |= fit_results((RunFolder.holding(checkpoint) or self.folder).path)
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
         self._keep("results.json", lambda path: write_json(path, results))
-        frame = spreadsheet_frame(predictions_frame(task, data))
+        frame = spreadsheet_frame(predictions_frame(evaluation, data))
         self._keep("predictions_test.csv", lambda path: write_text(path, frame.to_csv(index=False)))
         unit = "images (no patients known)" if data.samples.patients is None else "patients"
         of = OF_OTHERS[origin["own_split"]]
@@ -86,30 +85,11 @@ class ResultsWriter(pl.Callback):
     @rank_zero_only
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Every prediction."""
-        if isinstance(pl_module, ClassificationTask) and pl_module.evaluation is not None:
+        if isinstance(pl_module, TransferTask) and pl_module.evaluation is not None:
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
-            tell_unread(data, pl_module.evaluation.table.index.numpy())
-            frame = spreadsheet_frame(predictions_frame(pl_module, data))
+            tell_unread(data, pl_module.evaluation.index.numpy())
+            frame = spreadsheet_frame(predictions_frame(pl_module.evaluation, data))
             self._keep("predictions.csv", lambda path: write_text(path, frame.to_csv(index=False)))
-
-    def _results(self, task: ClassificationTask, evaluation: Evaluation, part: Part) -> Results:
-        whole = part.stage == "test"
-        given = (task.target, task.class_names, part.probabilities, part.targets)
-        metrics = evaluation.metrics if whole else classification_metrics(*given, scores=part.scores)
-        intervals = bootstrap_intervals(*given, part.patients, resamples=self.resamples, scores=part.scores)
-        if part.several_images_each and task.target != "multilabel":
-            rate, interval = recognition_with_interval(*given, part.patients, self.resamples)
-            metrics, intervals = metrics | {"recognition_rate": rate}, intervals | {"recognition_rate": interval}
-        return build_results(
-            task.target,
-            task.class_names,
-            metrics,
-            intervals,
-            part.targets,
-            part.patients,
-            validation=task.validation_metrics if whole else None,
-            stage=part.stage,
-        )
 
     def _keep(self, name: str, write: Any) -> None:
         self.folder.path.mkdir(parents=True, exist_ok=True)
@@ -118,38 +98,26 @@ class ResultsWriter(pl.Callback):
         self.written.append(path)
 
 
-def predictions_frame(task: ClassificationTask, data: Any) -> Any:
-    """One row per sample: id, patient, domain, exam, probability of each class (``p_<class>``) and labels, where known.
+def predictions_frame(evaluation: Evaluation, data: Any) -> Any:
+    """One row per sample: id, patient, domain and exam where known, what was predicted, and the truth.
 
-    Binary and multilabel have a column ``label_<class>`` per label (binary: the positive class alone); multiclass and
-    ordinal have one column ``label`` with the class name. Unknown labels are empty; where there are none, in the split
-    ``predict``, so are columns for them. Images that could not be read, those with a negative index, are left out.
+    There are no columns for the truth in the split ``predict`` of images without labels. Images that could not be read,
+    those with a negative index, are left out.
 
     Args:
-        task: a task that has evaluated a split.
-        data: the datamodule it evaluated on.
+        evaluation: of a split.
+        data: the datamodule it is of.
     """
     import pandas as pd
 
-    assert task.evaluation is not None
-    table = task.evaluation.table
-    seen = table.index.numpy() >= 0
-    rows, targets = table.index.numpy()[seen], table.targets.numpy()[seen]
-    names = task.class_names[1:] if task.target == "binary" else task.class_names
-    probabilities = task.evaluation.probabilities.numpy()[seen]
-    samples, labelled = data.samples, (data.samples.split[rows] != "predict").any()
+    seen = evaluation.take(evaluation.index >= 0)
+    rows, samples = seen.index.numpy(), data.samples
+    labelled = (samples.split[rows] != "predict").any()
     extra = {"patient": samples.patients, "domain": samples.domains, "exam": samples.exams}
     columns: dict[str, Any] = {getattr(data, "id_column", "id"): samples.ids[rows].astype(object)}
     columns |= {"patient": ""} if labelled else {}
     columns |= {name: values[rows].astype(object) for name, values in extra.items() if values is not None}
-    columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(names)}
-    if not labelled:
-        return pd.DataFrame(columns)
-    if targets.ndim == 2:
-        columns |= {f"label_{name}": targets[:, i] for i, name in enumerate(names)}
-    else:
-        columns["label"] = np.where(targets >= 0, np.array(task.class_names, dtype=object)[targets], "")
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | seen.columns() | (seen.truth() if labelled else {}))
 
 
 def tell_unread(data: Any, index: np.ndarray) -> None:

@@ -5,12 +5,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.reports import figures
-from transfusion_cli.tasks.classification import ClassificationTask
+from transfusion_cli.tasks.base import TransferTask
 
 
 class TensorBoardReport(pl.Callback):
@@ -50,16 +49,10 @@ class TensorBoardReport(pl.Callback):
     ) -> None:
         """Show the first batch as the network sees it, augmented."""
         writer = _writer(trainer)
-        if (
-            not self.images
-            or trainer.global_step > 0
-            or writer is None
-            or not isinstance(pl_module, ClassificationTask)
-        ):
+        if not self.images or trainer.global_step > 0 or writer is None or not isinstance(pl_module, TransferTask):
             return
         images = (batch["image"][: self.images] * pl_module.std + pl_module.mean).clamp(0, 1)
-        labels = batch["target"][: self.images]
-        figure = figures.image_grid(images.float().cpu(), labels.cpu(), pl_module.target, pl_module.class_names)
+        figure = figures.image_grid(images.float(), pl_module.captions(batch["target"][: self.images].cpu()))
         writer.add_figure("images/first training batch", figure, 0)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -75,9 +68,9 @@ class TensorBoardReport(pl.Callback):
 
     def _draw(self, trainer: pl.Trainer, task: pl.LightningModule, split: str) -> None:
         writer = _writer(trainer)
-        if writer is None or not isinstance(task, ClassificationTask) or task.evaluation is None:
+        if writer is None or not isinstance(task, TransferTask) or task.evaluation is None:
             return
-        for name, figure in evaluation_figures(task).items():
+        for name, figure in figures.evaluation_figures(task.evaluation).items():
             writer.add_figure(f"{split}/{name}", figure, trainer.current_epoch)
 
     def _log_drift(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
@@ -91,17 +84,6 @@ class TensorBoardReport(pl.Callback):
             for part, value in drift[layer].items():
                 writer.add_scalar(f"weights/drift of {part}/{layer}", value, trainer.global_step)
         writer.add_figure("weights/drift of scale and shift", figures.drift_figure(drift), trainer.current_epoch)
-
-
-def evaluation_figures(task: ClassificationTask) -> dict[str, Figure]:
-    """ROC, precision-recall and confusion figures of the task's latest evaluation."""
-    assert task.evaluation is not None
-    arguments = (task.target, task.class_names, task.evaluation.probabilities, task.evaluation.table.targets)
-    return {
-        "ROC": figures.roc_figure(*arguments, task.evaluation.scores),
-        "precision-recall": figures.precision_recall_figure(*arguments, task.evaluation.scores),
-        "confusion": figures.confusion_figure(*arguments),
-    }
 
 
 def _writer(trainer: pl.Trainer) -> Any:

@@ -1,7 +1,6 @@
 """The LightningModule that carries a transfer strategy through its phases."""
 
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,24 +11,20 @@ from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor, nn
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.models.backbone_args import checked_backbone_args
-from transfusion_cli.models.base_weights import BaseWeights
-from transfusion_cli.models.batch_norm import GROUP, batch_norm_layers, reestimate_statistics
-from transfusion_cli.models.facts import head_names, input_size, normalisation
-from transfusion_cli.models.full_precision import FullPrecision
-from transfusion_cli.models.pretrained import build_network
-from transfusion_cli.models.weights_report import WeightsReport
+from transfusion_cli.metrics.evaluation import Evaluation
+from transfusion_cli.metrics.records import Records, RecordTable
+from transfusion_cli.models.facts import normalisation
 from transfusion_cli.strategies.audit import audit
 from transfusion_cli.strategies.base import TransferStrategy
 from transfusion_cli.strategies.composed import as_strategy
 from transfusion_cli.strategies.freezing import set_modes, start_phase
 from transfusion_cli.strategies.full_fine_tuning import FullFineTuning
-from transfusion_cli.strategies.parts import NetworkParts
-from transfusion_cli.strategies.plan import Phase, check_plan
-from transfusion_cli.strategies.statistics_guard import StatisticsGuard
+from transfusion_cli.strategies.plan import Phase
 from transfusion_cli.tasks.global_loss import GlobalLoss
 from transfusion_cli.tasks.loss_watch import LossWatch
+from transfusion_cli.tasks.network import Recipe, Transferred
 from transfusion_cli.tasks.optimisation import Optimisation
+from transfusion_cli.tasks.running_statistics import RunningStatistics
 from transfusion_cli.tasks.spread import validate_between_steps
 
 CHECKPOINT_KEY = "transfusion"
@@ -39,7 +34,8 @@ CHECKPOINT_KEY = "transfusion"
 class TransferTask(pl.LightningModule):
     """A network, its transfer strategy and the phases of its training.
 
-    Subclasses say how many outputs the head has (``num_outputs``) and what a step does. The network is built
+    A kind of task says how many outputs the head has (``num_outputs``), what its ``loss`` is, what to keep of each case
+    (``record``) and what the metrics of all are (``evaluate``). The network is built
     when a trainer first needs it (``build``): from the pretrained weights for a new run, from the checkpoint
     alone for a resumed or evaluated one.
 
@@ -59,6 +55,7 @@ class TransferTask(pl.LightningModule):
     """
 
     network: nn.Module
+    transferred: Transferred
     mean: Tensor
     std: Tensor
     metric_names: frozenset[str] | None = None  # all that it logs in training and validation, where that is known
@@ -89,13 +86,42 @@ class TransferTask(pl.LightningModule):
         self.seed = seed
         self.phase_index = 0
         self.phase_start_epoch = self.phase_start_step = 0
-        self.reestimated = False
-        self._guard: StatisticsGuard | None = None
+        self.running_statistics = RunningStatistics()
         self.loss_watch = LossWatch()
         self.global_loss = GlobalLoss()
         self.shown: dict[str, float | Tensor] = {}
         self.split: str | None = None  # hash of the split that it was trained on
+        self.evaluation: Evaluation | None = None
+        self.validation_metrics: dict[str, float] = {}
         self.optimisation = Optimisation(optimizer, lr_scheduler)
+
+    # --- what a kind of task says ---------------------------------------------------------------------------
+
+    loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    """Summed loss and summed weight of a batch, from the outputs of the network and the targets."""
+
+    records: Records
+    """Gathers what ``record`` gives."""
+
+    headline: tuple[str, ...] = ("loss",)
+    """Validation metrics to show while training."""
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs of the head."""
+        raise NotImplementedError
+
+    def record(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What is to be kept of a batch that is evaluated: a tensor (B, ...) for each column of ``records``."""
+        raise NotImplementedError
+
+    def evaluate(self, table: RecordTable) -> Evaluation:
+        """The evaluation of a whole split from the records of its cases."""
+        raise NotImplementedError
+
+    def captions(self, target: Tensor) -> list[str]:
+        """What the cases of a batch are labelled with, for people."""
+        return [""] * len(target)
 
     # --- building -------------------------------------------------------------------------------------------
 
@@ -105,68 +131,23 @@ class TransferTask(pl.LightningModule):
         return "network" in self._modules
 
     @property
-    def num_outputs(self) -> int:
-        """Outputs of the head."""
-        raise NotImplementedError
+    def input_size(self) -> tuple[int, int, int]:
+        """(C, H, W) of its images; follows the pretrained weights, and the data follow it."""
+        return self.transferred.input_size
 
     def build(self, description: dict[str, Any] | None = None, with_base: bool = False) -> None:
-        """Create the network and plan its training.
-
-        Args:
-            description: what a checkpoint says about its network; the network is then built to receive the
-                checkpoint's weights, without reading the pretrained ones. None starts a new run.
-            with_base: read the pretrained weights all the same, as the ground of a delta checkpoint.
-        """
-        if description is None or with_base:
-            network, self.weights_report = self._create(self.pretrained)
-            self.base = BaseWeights.of(network.state_dict(), self.weights_report)
-        else:
-            network, self.weights_report = self._create(pretrained=False)
-            self.base = BaseWeights.from_dict(description["base"])
-        self.input_size = tuple(description["input_size"]) if description else input_size(network)
-        if description is None:
-            network = self._initialised(network)
-            state = network.state_dict()
-            self.carried = frozenset(self.base.unchanged(state))
-        else:
-            self.carried = frozenset(description["carried"])
-        layers = batch_norm_layers(network)
-        kept = [layer for name, layer in layers.items() if f"{name}.running_mean" in self.carried]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # new layers start from the run's seed, whatever was drawn before
-            self.transfer.adapt(network, self.carried)
-        for name in head_names(network):
-            FullPrecision(network.get_submodule(name))
-        self.network = network
-        self.parts = NetworkParts.of(network, kept)
-        self.plan = check_plan(self.transfer.select(self.parts), self.parts)
-        mean, std = normalisation(network)
+        """Create the network and plan its training, where that was not done yet; see ``Recipe.make``."""
+        if self.built:
+            return
+        names = ("backbone", "pretrained", "num_outputs", "in_chans", "dropout", "image_size", "seed", "backbone_args")
+        recipe = Recipe(**{name: getattr(self, name) for name in names})
+        self.transferred = recipe.make(self.transfer, description, with_base)
+        self.network = self.transferred.network
+        mean, std = normalisation(self.network)
         # Persistent: a checkpoint must normalise as its weights expect, whatever becomes of their file.
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.start_phase(0)
-
-    def _create(self, pretrained: bool | str) -> tuple[nn.Module, WeightsReport]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            return build_network(
-                self.backbone,
-                num_outputs=self.num_outputs,
-                in_chans=self.in_chans,
-                pretrained=pretrained,
-                drop_rate=self.dropout,
-                image_size=self.image_size,
-                **checked_backbone_args(self.backbone_args),
-            )
-
-    def _initialised(self, loaded: nn.Module) -> nn.Module:
-        """A network with the strategy's choice of the weights of ``loaded``."""
-        state = loaded.state_dict()
-        source = {name: state[name] for name in self.base.tensors}
-        network, _ = self._create(pretrained=False)
-        network.pretrained_cfg = loaded.pretrained_cfg
-        self.transfer.initialize(network, source, torch.Generator().manual_seed(self.seed))
-        return network
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -203,11 +184,11 @@ class TransferTask(pl.LightningModule):
 
     def audit(self) -> str:
         """A table of what trains, phase by phase."""
-        return audit(self.network, self.plan, self.parts)
+        return audit(self.network, self.plan, self.transferred.parts)
 
     def configure_model(self) -> None:
         """Build the network for a trainer that has not done so."""
-        if not self.built and self._trainer is not None:
+        if self._trainer is not None:
             self.build()
 
     def configure_callbacks(self) -> list[pl.Callback]:
@@ -216,6 +197,11 @@ class TransferTask(pl.LightningModule):
         return [strategy for strategy in self.transfer.strategies if id(strategy) not in attached]
 
     # --- phases ---------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> list[Phase]:
+        """The phases of the training."""
+        return self.transferred.plan
 
     @property
     def phase(self) -> Phase:
@@ -235,7 +221,7 @@ class TransferTask(pl.LightningModule):
         """Set the mode of every module; in training, frozen parts stay in evaluation mode."""
         super().train(mode)
         if mode and self.built:
-            set_modes(self.network, self.phase, self.parts)
+            set_modes(self.network, self.phase, self.transferred.parts)
         return self
 
     def on_fit_start(self) -> None:
@@ -248,20 +234,9 @@ class TransferTask(pl.LightningModule):
         """Take up changed optimizer options; re-estimate BatchNorm statistics where the plan says so, once in a run."""
         schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
         self.optimisation.take_up_changes(self.trainer.optimizers[0], schedules)
-        if self.phase.statistics == "reestimate" and not self.reestimated:
-            self._reestimate()
-        half = "16" in str(self.trainer.precision) and self.phase.moving(self.parts)
-        self._guard = StatisticsGuard(self.network) if half else None
+        self.running_statistics.begin(self)
         validate_between_steps(self.trainer)
         self.train()
-
-    def _reestimate(self) -> None:
-        loader = self.trainer.datamodule.statistics_dataloader(GROUP)  # type: ignore[attr-defined]
-        images = (self.normalise(batch["image"].to(self.device)) for batch in loader)
-        sync: Any = getattr(self.trainer, "layer_sync", None)
-        with nullcontext() if sync is None else sync.suspended(self):  # processes have groups of their own
-            reestimate_statistics(self.network, images, all_reduce=self.sum_over_processes)
-        self.reestimated = True
 
     def sum_over_processes(self, tensor: Tensor) -> Tensor:
         """The sum of ``tensor`` over all processes, which all of them have to ask for."""
@@ -279,13 +254,11 @@ class TransferTask(pl.LightningModule):
         """Tie dropout to seed and step, so that a resumed run draws what the uninterrupted one drew."""
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(((self.seed * 1_000_003 + step) * 4_099 + self.global_rank) % 2**63)
-        if self._guard is not None:
-            self._guard.remember()
+        self.running_statistics.remember()
 
     def on_after_backward(self) -> None:
-        """Undo what an overflowing half-precision batch wrote into running statistics; the backward pass needs them."""
-        if self._guard is not None:
-            self._guard.repair()
+        """See to running statistics."""
+        self.running_statistics.repair()
 
     # --- input ----------------------------------------------------------------------------------------------
 
@@ -320,30 +293,56 @@ class TransferTask(pl.LightningModule):
         """Normalise on the device, so that workers send bytes."""
         return {**batch, "image": self.normalise(batch["image"])}
 
-    # --- optimisation ---------------------------------------------------------------------------------------
+    # --- steps ----------------------------------------------------------------------------------------------
 
-    def configure_optimizers(self) -> Any:
-        """A fresh optimizer that holds exactly the phase's parameters, in named groups."""
-        return self.optimisation.configure(self)
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """This process's share of the loss of all samples of the optimizer step, which is logged.
 
-    def backward_share(self, batch_idx: int, total: Tensor, weight: Tensor, penalty: Tensor | None, n: int) -> Tensor:
-        """What a training step returns: this process's share of the loss of all samples of the optimizer step.
-
-        Logs that loss. Nothing that is logged here is reduced later on: who reads it may do so in one process alone.
-
-        Args:
-            batch_idx: number of the batch in its epoch.
-            total: summed loss of this process's samples.
-            weight: their summed weight.
-            penalty: the term of ``transfer.regularize``, or None.
-            n: number of samples.
+        Nothing that is logged here is reduced later on: who reads it may do so in one process alone.
         """
-        share = self.global_loss.share(self, batch_idx, total, weight, penalty, n)
+        outputs = self(batch["image"])
+        total, weight = self.loss(outputs, batch["target"])
+        penalty = self.transfer.regularize(self.network, batch, outputs)
+        share = self.global_loss.share(self, batch_idx, total, weight, penalty, len(outputs))
         loss = self.global_loss.of_step
         self.loss_watch.note(self, loss)
         self.shown["train/loss"] = loss
         self.log("train/loss_step", loss, on_step=True, on_epoch=False)
         return share
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Keep what the metrics of the whole split need."""
+        self.records.update(batch["index"], **self.record(batch))
+
+    test_step = predict_step = validation_step
+
+    def _evaluate(self) -> dict[str, float]:
+        self.evaluation = self.evaluate(self.records.compute())
+        self.records.reset()
+        return self.evaluation.metrics
+
+    def on_validation_epoch_end(self) -> None:
+        """Metrics of the whole validation split; equal on every process."""
+        metrics = {f"val/{name}": value for name, value in self._evaluate().items()}
+        self.shown |= {f"val/{name}": metrics[f"val/{name}"] for name in self.headline if f"val/{name}" in metrics}
+        self.log_dict(metrics)
+        if not self.trainer.sanity_checking:
+            self.validation_metrics = metrics
+            self.optimisation.step_plateau(metrics)
+
+    def on_test_epoch_end(self) -> None:
+        """Metrics of the whole test split; equal on every process."""
+        self.log_dict({f"test/{name}": value for name, value in self._evaluate().items()})
+
+    def on_predict_epoch_end(self) -> None:
+        """Gather the predictions of all processes."""
+        self._evaluate()
+
+    # --- optimisation ---------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """A fresh optimizer that holds exactly the phase's parameters, in named groups."""
+        return self.optimisation.configure(self)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make gradients over several batches those of one mean."""
@@ -365,29 +364,29 @@ class TransferTask(pl.LightningModule):
 
     def describe(self) -> dict[str, Any]:
         """What any checkpoint of this task, full or delta, says about its network, as plain data."""
-        size, carried = list(self.input_size), sorted(self.carried)
-        return {"backbone": self.backbone, "input_size": size, "carried": carried, "split": self.split}
+        size, carried = list(self.input_size), sorted(self.transferred.carried)
+        own = {"backbone": self.backbone, "input_size": size, "carried": carried, "split": self.split}
+        return own | {"metrics": self.validation_metrics}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs: base weights, plan and phase."""
         self.loss_watch.check(self)
         checkpoint[CHECKPOINT_KEY] = self.describe() | {
-            "base": self.base.to_dict(),
+            "base": self.transferred.base.to_dict(),
             "phases": [phase.name for phase in self.plan],
             "phase": self.phase_index,
             "phase_start": (self.phase_start_epoch, self.phase_start_step),
-            "reestimated": self.reestimated,
+            "reestimated": self.running_statistics.reestimated,
             "epoch_loss": self.global_loss.state(),
             **self.optimisation.state(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the network that the checkpoint's weights fit, and return to its phase."""
-        if not self.built:
-            self.build(checkpoint[CHECKPOINT_KEY])
         own = checkpoint[CHECKPOINT_KEY]
-        self.split = own.get("split")
-        self.reestimated = own["reestimated"]
+        self.build(own)
+        self.split, self.validation_metrics = own.get("split"), own["metrics"]
+        self.running_statistics.reestimated = own["reestimated"]
         self.optimisation.restore(own)
         self.global_loss.restore(own.get("epoch_loss", [0.0, 0.0]))
 

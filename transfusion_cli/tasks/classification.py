@@ -1,36 +1,17 @@
 """Classification of images: binary, multi-class, multi-label and ordinal."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.metrics.classification import classification_metrics
-from transfusion_cli.metrics.one_vs_rest import question_names
-from transfusion_cli.metrics.predictions import Predictions, PredictionTable
-from transfusion_cli.metrics.probabilities import log_odds, probabilities
-from transfusion_cli.targets import Target, num_logits
-from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask, unsaved_arguments
+from transfusion_cli.metrics.classification import ClassificationEvaluation
+from transfusion_cli.metrics.records import Records, RecordTable
+from transfusion_cli.targets import Target, in_words, num_logits
+from transfusion_cli.tasks.base import TransferTask, unsaved_arguments
 from transfusion_cli.tasks.losses import ClassificationLoss, balanced_weights
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What the network said about a whole split, each sample once.
-
-    Args:
-        table: sample indices, logits and targets.
-        probabilities: (N, L) or (N, K).
-        metrics: by name, without the split's prefix.
-        scores: what to rank by, of the shape of the probabilities; None for the probabilities themselves.
-    """
-
-    table: PredictionTable
-    probabilities: Tensor
-    metrics: dict[str, float]
-    scores: Tensor | None = None
 
 
 class ClassificationTask(TransferTask):
@@ -45,6 +26,9 @@ class ClassificationTask(TransferTask):
         focal_gamma: focusing exponent of the focal loss, 0 or more; 0 is plain cross-entropy.
         kwargs: as for ``TransferTask``.
     """
+
+    loss: ClassificationLoss
+    headline = ("loss", "auroc", "kappa")
 
     def __init__(
         self,
@@ -63,9 +47,7 @@ class ClassificationTask(TransferTask):
         self.class_names = list(class_names)
         self.class_weights = class_weights
         self.loss = ClassificationLoss(target, self._given_weights(), label_smoothing, focal_gamma)
-        self.predictions = Predictions(target, len(self.class_names))
-        self.evaluation: Evaluation | None = None
-        self.validation_metrics: dict[str, float] = {}
+        self.records = Records(logits=torch.empty(0, self.num_outputs), targets=self._no_targets)
 
     @property
     def num_outputs(self) -> int:
@@ -73,11 +55,16 @@ class ClassificationTask(TransferTask):
         return num_logits(self.target, len(self.class_names))
 
     @property
+    def _no_targets(self) -> Tensor:
+        """Targets of no image."""
+        labels = self.target in ("binary", "multilabel")
+        return torch.empty(0, self.num_outputs) if labels else torch.empty(0, dtype=torch.int64)
+
+    @property
     def metric_names(self) -> frozenset[str]:  # type: ignore[override]
         """All that it logs in training and validation."""
-        columns = len(question_names(self.target, self.class_names))
-        targets = torch.zeros(0, columns) if self.target in ("binary", "multilabel") else torch.zeros(0).long()
-        measured = classification_metrics(self.target, self.class_names, torch.zeros(0, columns), targets)
+        nothing = torch.empty(0, self.num_outputs)
+        measured = ClassificationEvaluation.of_logits(self.target, self.class_names, nothing, self._no_targets).metrics
         return frozenset(("train/loss_step", "train/loss_epoch", "val/loss", *(f"val/{name}" for name in measured)))
 
     def _given_weights(self) -> Tensor | None:
@@ -99,64 +86,23 @@ class ClassificationTask(TransferTask):
             weights = balanced_weights(self.target, targets, len(self.class_names))
             self.loss.class_weights = weights.to(self.device)
 
-    # --- steps ----------------------------------------------------------------------------------------------
+    # --- evaluation -----------------------------------------------------------------------------------------
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """This process's share of the loss of an optimizer step."""
-        logits = self(batch["image"])
-        total, weight = self.loss(logits, batch["target"])
-        penalty = self.transfer.regularize(self.network, batch, logits)
-        return self.backward_share(batch_idx, total, weight, penalty, len(logits))
+    def record(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Logits and targets."""
+        return {"logits": self(batch["image"]), "targets": batch["target"]}
 
-    def _predict(self, batch: dict[str, Tensor]) -> None:
-        self.predictions.update(batch["index"], self(batch["image"]), batch["target"])
+    def evaluate(self, table: RecordTable) -> ClassificationEvaluation:
+        """The evaluation of a split, its loss included."""
+        logits, targets = table["logits"], table["targets"]
+        loss = self.loss.mean(logits.to(self.device), targets.to(self.device)).item()
+        evaluation = ClassificationEvaluation.of_logits(self.target, self.class_names, logits, targets)
+        return replace(evaluation, index=table.index, loss=loss)
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Collect the predictions of a validation batch."""
-        self._predict(batch)
-
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Collect the predictions of a test batch."""
-        self._predict(batch)
-
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Collect the predictions of a batch."""
-        self._predict(batch)
-
-    def _evaluate(self) -> Evaluation:
-        table = self.predictions.compute()
-        self.predictions.reset()
-        p, scores = probabilities(self.target, table.logits), log_odds(self.target, table.logits)
-        metrics = {"loss": self.loss.mean(table.logits.to(self.device), table.targets.to(self.device)).item()}
-        metrics |= classification_metrics(self.target, self.class_names, p, table.targets, scores)
-        self.evaluation = Evaluation(table, p, metrics, scores)
-        return self.evaluation
-
-    def on_validation_epoch_end(self) -> None:
-        """Metrics of the whole validation split; equal on every process."""
-        metrics = {f"val/{name}": value for name, value in self._evaluate().metrics.items()}
-        self.shown |= {name: metrics[name] for name in ("val/loss", "val/auroc", "val/kappa") if name in metrics}
-        self.log_dict(metrics)
-        if not self.trainer.sanity_checking:
-            self.validation_metrics = metrics
-            self.optimisation.step_plateau(metrics)
-
-    def on_test_epoch_end(self) -> None:
-        """Metrics of the whole test split; equal on every process."""
-        self.log_dict({f"test/{name}": value for name, value in self._evaluate().metrics.items()})
-
-    def on_predict_epoch_end(self) -> None:
-        """Gather the predictions of all processes."""
-        self._evaluate()
-
-    # --- checkpoints ----------------------------------------------------------------------------------------
+    def captions(self, target: Tensor) -> list[str]:
+        """Labels in words."""
+        return [in_words(self.target, self.class_names, answer) for answer in target]
 
     def describe(self) -> dict[str, Any]:
-        """Add what the outputs mean, and how good they were."""
-        own = {"target": self.target, "class_names": self.class_names, "metrics": self.validation_metrics}
-        return super().describe() | own
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over the validation metrics of the checkpoint."""
-        super().on_load_checkpoint(checkpoint)
-        self.validation_metrics = checkpoint[CHECKPOINT_KEY]["metrics"]
+        """Add what the outputs mean."""
+        return super().describe() | {"target": self.target, "class_names": self.class_names}

@@ -42,14 +42,14 @@ def save_delta(task: TransferTask, path: str | Path) -> int:
     # The network's names inside the task carry a prefix that the base weights do not know.
     network = {name: tensor for name, tensor in state.items() if name.startswith("network.")}
     plain = {name.removeprefix("network."): tensor for name, tensor in network.items()}
-    changed = task.base.changed(plain)
+    changed = task.transferred.base.changed(plain)
     tensors = {f"network.{name}": tensor for name, tensor in changed.items()}
     tensors |= {name: tensor for name, tensor in state.items() if name not in network}
     own = {**task.describe(), "state_sha256": state_hash(state)}
     metadata = {
         "format": FORMAT,
-        "base_sha256": task.base.sha256,
-        "base_source": task.base.source,
+        "base_sha256": task.transferred.base.sha256,
+        "base_source": task.transferred.base.source,
         "task": json.dumps(own),
     }
     content = save({name: tensor.clone() for name, tensor in tensors.items()}, metadata)
@@ -84,9 +84,8 @@ def load_delta(task: TransferTask, path: str | Path) -> None:
             f"{path} holds a {own['backbone']} for {len(own['class_names'])} classes, which is not configured.\n"
             "Leave --config out to use the run's own."
         )
-    if not task.built:
-        task.build(own, with_base=True)
-    if task.base.sha256 != base_sha256:
+    task.build(own, with_base=True)
+    if task.transferred.base.sha256 != base_sha256:
         raise UserError(
             f"{path} belongs to other base weights than --model.pretrained {shlex.quote(str(task.pretrained))}.\n"
             f"The run started from {base_source!r} (sha256 {base_sha256[:12]}…)."

@@ -70,7 +70,7 @@ class Optimisation:
         groups = parameter_groups(
             task.network,
             task.phase,
-            task.parts,
+            task.transferred.parts,
             lr=float(defaults["lr"]),
             weight_decay=float(defaults.get("weight_decay", 0.0)),
         )

@@ -21,7 +21,7 @@ def check_spread(trainer: "Trainer", task: "TransferTask") -> None:
         UserError: validations would fall inside an optimizer step, or BatchNorm cannot be synchronised here.
     """
     _check_accumulation(trainer)
-    phase = next((phase for phase in task.plan if phase.moving(task.parts)), None)
+    phase = next((phase for phase in task.plan if phase.moving(task.transferred.parts)), None)
     if trainer.world_size > 1 and phase is not None:
         _check_batch_norm(trainer, phase.name)
 

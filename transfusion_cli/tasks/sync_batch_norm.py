@@ -25,7 +25,7 @@ class PhaseSyncBatchNorm(TorchSyncBatchNorm):
         """Convert the layers of ``model`` in place; parameters and buffers are shared with the originals."""
         if not isinstance(model, TransferTask):
             return model
-        for name in model.phase.moving(model.parts):
+        for name in model.phase.moving(model.transferred.parts):
             name = f"network.{name}"
             layer = self._originals[name] = model.get_submodule(name)
             model.set_submodule(name, convert_sync_batchnorm(layer))

@@ -100,13 +100,11 @@ class Trainer(pl.Trainer):
     def _prepare(self, model: TransferTask, ckpt_path: str | None) -> int:
         """Build the network; return the phase to start in."""
         if ckpt_path is None:
-            if not model.built:
-                model.build()
+            model.build()
             return 0
         checkpoint = read_checkpoint(ckpt_path)
         check_compatible(model, checkpoint, ckpt_path)
-        if not model.built:
-            model.build(checkpoint[CHECKPOINT_KEY])
+        model.build(checkpoint[CHECKPOINT_KEY])
         phases = [phase.name for phase in model.plan]
         if checkpoint[CHECKPOINT_KEY]["phases"] != phases:
             raise UserError(
@@ -222,8 +220,7 @@ class Trainer(pl.Trainer):
             return None
         checkpoint = read_checkpoint(ckpt_path)
         check_compatible(model, checkpoint, ckpt_path)
-        if not model.built:
-            model.build(checkpoint[CHECKPOINT_KEY])
+        model.build(checkpoint[CHECKPOINT_KEY])
         return ckpt_path
 
     def _resolve(self, ckpt_path: str) -> str:

@@ -6,52 +6,62 @@ import pytest
 import torch
 from torch import Tensor, distributed, multiprocessing
 
-from transfusion_cli.metrics.predictions import Predictions
+from transfusion_cli.metrics.records import Records
 
 NAN = float("nan")
 
 
+def labels(width):
+    """Records of logits and labels."""
+    return Records(logits=torch.empty(0, width), targets=torch.empty(0, width))
+
+
+def classes(width):
+    """Records of logits and classes."""
+    return Records(logits=torch.empty(0, width), targets=torch.empty(0, dtype=torch.int64))
+
+
 def test_table_is_sorted_and_keeps_the_first_of_duplicates() -> None:
-    predictions = Predictions("multiclass", 3)
-    predictions.update(torch.tensor([5, 2]), torch.full((2, 3), 1.0), torch.tensor([1, -1]))
-    predictions.update(torch.tensor([2, 0]), torch.full((2, 3), 2.0), torch.tensor([0, 2]))
-    table = predictions.compute()
+    records = classes(3)
+    records.update(torch.tensor([5, 2]), logits=torch.full((2, 3), 1.0), targets=torch.tensor([1, -1]))
+    records.update(torch.tensor([2, 0]), logits=torch.full((2, 3), 2.0), targets=torch.tensor([0, 2]))
+    table = records.compute()
     assert table.index.tolist() == [0, 2, 5]
-    assert table.logits[:, 0].tolist() == [2, 1, 1]
-    assert table.targets.tolist() == [2, -1, 1]
+    assert table["logits"][:, 0].tolist() == [2, 1, 1]
+    assert table["targets"].tolist() == [2, -1, 1]
     assert len(table) == 3
 
 
 def test_one_sample_keeps_its_dimensions() -> None:
-    predictions = Predictions("binary", 2)
-    predictions.update(torch.tensor([7]), torch.tensor([[0.5]]), torch.tensor([[1.0]]))
-    table = predictions.compute()
-    assert (table.index.shape, table.logits.shape, table.targets.shape) == ((1,), (1, 1), (1, 1))
+    records = labels(1)
+    records.update(torch.tensor([7]), logits=torch.tensor([[0.5]]), targets=torch.tensor([[1.0]]))
+    table = records.compute()
+    assert (table.index.shape, table["logits"].shape, table["targets"].shape) == ((1,), (1, 1), (1, 1))
 
 
 def test_low_precision_logits_are_stored_as_float32_and_detached() -> None:
-    predictions = Predictions("multilabel", 2)
+    records = labels(2)
     logits = torch.randn(4, 2, dtype=torch.bfloat16, requires_grad=True)
-    predictions.update(torch.arange(4), logits, torch.tensor([[0, 1], [NAN, 1], [0, 0], [1, 1.0]]))
-    table = predictions.compute()
-    assert table.logits.dtype == table.targets.dtype == torch.float32
-    assert torch.equal(table.logits, logits.float()) and not table.logits.requires_grad
+    records.update(torch.arange(4), logits=logits, targets=torch.tensor([[0, 1], [NAN, 1], [0, 0], [1, 1.0]]))
+    table = records.compute()
+    assert table["logits"].dtype == table["targets"].dtype == torch.float32
+    assert torch.equal(table["logits"], logits.float()) and not table["logits"].requires_grad
 
 
 def test_reset_and_empty() -> None:
-    predictions = Predictions("ordinal", 4)
-    predictions.update(torch.arange(2), torch.zeros(2, 3), torch.tensor([0, 3]))
-    predictions.compute()
-    predictions.reset()
+    records = classes(3)
+    records.update(torch.arange(2), logits=torch.zeros(2, 3), targets=torch.tensor([0, 3]))
+    records.compute()
+    records.reset()
     with pytest.warns(UserWarning, match="before the ``update``"):
-        table = predictions.compute()
-    assert (table.index.shape, table.logits.shape, table.targets.shape) == ((0,), (0, 3), (0,))
-    assert (table.index.dtype, table.targets.dtype) == (torch.int64, torch.int64)
+        table = records.compute()
+    assert (table.index.shape, table["logits"].shape, table["targets"].shape) == ((0,), (0, 3), (0,))
+    assert (table.index.dtype, table["targets"].dtype) == (torch.int64, torch.int64)
 
 
 def test_lengths_must_agree() -> None:
-    with pytest.raises(ValueError, match="2 indices, 3 rows of logits"):
-        Predictions("binary", 2).update(torch.arange(2), torch.zeros(3, 1), torch.zeros(2, 1))
+    with pytest.raises(ValueError, match="2 indices and 3 logits"):
+        labels(1).update(torch.arange(2), logits=torch.zeros(3, 1), targets=torch.zeros(2, 1))
 
 
 SHARDS = [[[4, 0, 2, 6, 4], [1, 3, 0]], [[3, 1, 2], []], [[], [3, 1, 2]], [[], []]]
@@ -64,14 +74,14 @@ def _worker(rank: int, folder: str) -> None:
     tables = {}
     for target, targets in KINDS.items():
         for case, shards in enumerate(SHARDS):
-            predictions = Predictions(target, 2 if target == "multilabel" else 3)
+            records = labels(2) if target == "multilabel" else classes(2)
             for row in shards[rank]:
-                predictions.update(torch.tensor([row]), torch.full((1, 2), float(row)), targets[[row]])
-            table = predictions.compute()
+                records.update(torch.tensor([row]), logits=torch.full((1, 2), float(row)), targets=targets[[row]])
+            table = records.compute()
             # A second round, as in the next epoch: what was gathered must not have stayed.
-            predictions.reset()
-            predictions.update(torch.tensor([rank]), torch.zeros(1, 2), targets[[rank]])
-            tables[f"{target} {case}"] = (table.index, table.logits, table.targets, predictions.compute().index)
+            records.reset()
+            records.update(torch.tensor([rank]), logits=torch.zeros(1, 2), targets=targets[[rank]])
+            tables[f"{target} {case}"] = (table.index, table["logits"], table["targets"], records.compute().index)
     torch.save(tables, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 

@@ -1,0 +1,123 @@
+"""The network of a task: how it is made, and what is known of it once its strategy has had its say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from transfusion_cli.models.backbone_args import checked_backbone_args
+from transfusion_cli.models.base_weights import BaseWeights
+from transfusion_cli.models.batch_norm import batch_norm_layers
+from transfusion_cli.models.facts import head_names, input_size
+from transfusion_cli.models.full_precision import FullPrecision
+from transfusion_cli.models.pretrained import build_network
+from transfusion_cli.models.weights_report import WeightsReport
+from transfusion_cli.strategies.base import TransferStrategy
+from transfusion_cli.strategies.parts import NetworkParts
+from transfusion_cli.strategies.plan import Phase, check_plan
+
+
+@dataclass(frozen=True, eq=False)
+class Transferred:
+    """A network that is ready to train.
+
+    Args:
+        network: as its strategy initialised and adapted it.
+        base: the weights that the run started from.
+        weights_report: how they fitted.
+        carried: names of the tensors that came from them unchanged.
+        parts: its parameters by role.
+        plan: the phases of its training.
+        input_size: (C, H, W) that its weights were made with.
+    """
+
+    network: nn.Module
+    base: BaseWeights
+    weights_report: WeightsReport
+    carried: frozenset[str]
+    parts: NetworkParts
+    plan: list[Phase]
+    input_size: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a network; the arguments are those of ``TransferTask``.
+
+    Args:
+        backbone: any timm model name.
+        pretrained: true, a file or false.
+        num_outputs: outputs of the head.
+        in_chans: input channels.
+        dropout: dropout before the head.
+        image_size: side of the input in pixels, for the architectures that fix it.
+        seed: of every random draw.
+        backbone_args: further arguments of the timm model.
+    """
+
+    backbone: str
+    pretrained: bool | str
+    num_outputs: int
+    in_chans: int
+    dropout: float
+    image_size: int | None
+    seed: int
+    backbone_args: dict[str, Any] = field(default_factory=dict)
+
+    def make(
+        self, transfer: TransferStrategy, description: dict[str, Any] | None = None, with_base: bool = False
+    ) -> Transferred:
+        """Create the network and plan its training.
+
+        Args:
+            transfer: initialises and adapts the network, and selects what trains.
+            description: what a checkpoint says about its network; the network is then made to receive the
+                checkpoint's weights, without reading the pretrained ones. None starts a new run.
+            with_base: read the pretrained weights all the same, as the ground of a delta checkpoint.
+        """
+        if description is None or with_base:
+            network, report = self._create(self.pretrained)
+            base = BaseWeights.of(network.state_dict(), report)
+        else:
+            network, report = self._create(pretrained=False)
+            base = BaseWeights.from_dict(description["base"])
+        channels, height, width = description["input_size"] if description else input_size(network)
+        if description is None:
+            network = self._initialised(network, base, transfer)
+            carried = frozenset(base.unchanged(network.state_dict()))
+        else:
+            carried = frozenset(description["carried"])
+        kept = [layer for name, layer in batch_norm_layers(network).items() if f"{name}.running_mean" in carried]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # new layers start from the run's seed, whatever was drawn before
+            transfer.adapt(network, carried)
+        for name in head_names(network):
+            FullPrecision(network.get_submodule(name))
+        parts = NetworkParts.of(network, kept)
+        plan = check_plan(transfer.select(parts), parts)
+        return Transferred(network, base, report, carried, parts, plan, (channels, height, width))
+
+    def _create(self, pretrained: bool | str) -> tuple[nn.Module, WeightsReport]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return build_network(
+                self.backbone,
+                num_outputs=self.num_outputs,
+                in_chans=self.in_chans,
+                pretrained=pretrained,
+                drop_rate=self.dropout,
+                image_size=self.image_size,
+                **checked_backbone_args(self.backbone_args),
+            )
+
+    def _initialised(self, loaded: nn.Module, base: BaseWeights, transfer: TransferStrategy) -> nn.Module:
+        """A network with the strategy's choice of the weights of ``loaded``."""
+        state = loaded.state_dict()
+        source = {name: state[name] for name in base.tensors}
+        network, _ = self._create(pretrained=False)
+        network.pretrained_cfg = loaded.pretrained_cfg
+        transfer.initialize(network, source, torch.Generator().manual_seed(self.seed))
+        return network
