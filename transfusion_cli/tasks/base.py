@@ -234,17 +234,9 @@ class TransferTask(pl.LightningModule):
         """Take up changed optimizer options; re-estimate BatchNorm statistics where the plan says so, once in a run."""
         schedules = [config.scheduler for config in self.trainer.lr_scheduler_configs]
         self.optimisation.take_up_changes(self.trainer.optimizers[0], schedules)
-        self.running_statistics.begin(self)
+        self.running_statistics.begin(self, self.transferred, self.phase, self._input_of)
         validate_between_steps(self.trainer)
         self.train()
-
-    def sum_over_processes(self, tensor: Tensor) -> Tensor:
-        """The sum of ``tensor`` over all processes, which all of them have to ask for."""
-        if self.trainer.world_size == 1:
-            return tensor
-        total = tensor.clone()
-        torch.distributed.all_reduce(total)  # Lightning's own would have all processes meet first
-        return total
 
     def on_train_epoch_start(self) -> None:
         """Put frozen parts into evaluation mode again, whatever happened since the last epoch."""
@@ -289,6 +281,9 @@ class TransferTask(pl.LightningModule):
             )
         return (image - self.mean) / self.std
 
+    def _input_of(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.normalise(batch["image"].to(self.device))
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Normalise on the device, so that workers send bytes."""
         return {**batch, "image": self.normalise(batch["image"])}
@@ -303,9 +298,9 @@ class TransferTask(pl.LightningModule):
         outputs = self(batch["image"])
         total, weight = self.loss(outputs, batch["target"])
         penalty = self.transfer.regularize(self.network, batch, outputs)
-        share = self.global_loss.share(self, batch_idx, total, weight, penalty, len(outputs))
+        share = self.global_loss.share(self.trainer, batch_idx, total, weight, penalty, len(outputs))
         loss = self.global_loss.of_step
-        self.loss_watch.note(self, loss)
+        self.loss_watch.note(self.trainer, loss)
         self.shown["train/loss"] = loss
         self.log("train/loss_step", loss, on_step=True, on_epoch=False)
         return share
@@ -351,14 +346,14 @@ class TransferTask(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """See that the whole epoch was finite, and log its mean loss."""
-        self.loss_watch.check(self)
+        self.loss_watch.check(self.trainer, self.network)
         self.shown["train/loss"] = self.global_loss.end_epoch()
         self.log("train/loss_epoch", self.shown["train/loss"], on_epoch=True)
 
     def on_validation_start(self) -> None:
         """See that what is validated, and then saved, is finite."""
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            self.loss_watch.check(self)
+            self.loss_watch.check(self.trainer, self.network)
 
     # --- checkpoints ----------------------------------------------------------------------------------------
 
@@ -370,7 +365,7 @@ class TransferTask(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs: base weights, plan and phase."""
-        self.loss_watch.check(self)
+        self.loss_watch.check(self.trainer, self.network)
         checkpoint[CHECKPOINT_KEY] = self.describe() | {
             "base": self.transferred.base.to_dict(),
             "phases": [phase.name for phase in self.plan],

@@ -1,13 +1,12 @@
 """The loss of an optimizer step, whatever its samples are spread over."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from transfusion_cli.tasks.base import TransferTask
+from transfusion_cli.tasks.processes import sum_over_processes
 
 
 class GlobalLoss:
@@ -25,7 +24,7 @@ class GlobalLoss:
         self._divisor = 1
 
     def share(
-        self, task: "TransferTask", batch_idx: int, total: Tensor, weight: Tensor, penalty: Tensor | None, samples: int
+        self, trainer: pl.Trainer, batch_idx: int, total: Tensor, weight: Tensor, penalty: Tensor | None, samples: int
     ) -> Tensor:
         """What this process calls ``backward`` on for one batch.
 
@@ -33,17 +32,17 @@ class GlobalLoss:
         the number of samples, which ``correct`` makes good.
 
         Args:
-            task: the task that trains.
+            trainer: of the task that trains.
             batch_idx: number of the batch in its epoch.
             total: summed loss of this process's samples.
             weight: their summed weight.
             penalty: a term beside the mean over samples, or None.
             samples: their number.
         """
-        world, batches = task.trainer.world_size, task.trainer.accumulate_grad_batches
+        world, batches = trainer.world_size, trainer.accumulate_grad_batches
         extra = torch.zeros_like(total) if penalty is None else penalty
         mine = torch.stack([total, weight.to(total), extra / world]).detach()
-        losses, weights, extras = task.sum_over_processes(mine)
+        losses, weights, extras = sum_over_processes(trainer, mine)
         sums = torch.stack([losses + extras * weights, weights]).to(_precise(losses))
         self._step = sums if self._step is None or batch_idx % batches == 0 else self._step + sums
         self._epoch = sums if self._epoch is None else self._epoch.to(sums) + sums

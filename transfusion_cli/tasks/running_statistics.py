@@ -1,13 +1,18 @@
 """What becomes of BatchNorm's running statistics when a phase begins, and in half precision."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
+
+import lightning.pytorch as pl
+from torch import Tensor
 
 from transfusion_cli.models.batch_norm import GROUP, reestimate_statistics
+from transfusion_cli.strategies.plan import Phase
 from transfusion_cli.strategies.statistics_guard import StatisticsGuard
-
-if TYPE_CHECKING:
-    from transfusion_cli.tasks.base import TransferTask
+from transfusion_cli.tasks.network import Transferred
+from transfusion_cli.tasks.processes import sum_over_processes
 
 
 class RunningStatistics:
@@ -17,20 +22,24 @@ class RunningStatistics:
         self.reestimated = False
         self._guard: StatisticsGuard | None = None
 
-    def begin(self, task: "TransferTask") -> None:
-        """Prepare for the current phase of a task; all processes take part."""
-        if task.phase.statistics == "reestimate" and not self.reestimated:
-            self._reestimate(task)
-        half = "16" in str(task.trainer.precision) and task.phase.moving(task.transferred.parts)
-        self._guard = StatisticsGuard(task.network) if half else None
+    def begin(self, task: pl.LightningModule, own: Transferred, phase: Phase, prepare: Callable[[Any], Tensor]) -> None:
+        """Prepare for a phase; all processes take part.
 
-    def _reestimate(self, task: "TransferTask") -> None:
-        loader = task.trainer.datamodule.statistics_dataloader(GROUP)  # type: ignore[attr-defined]
-        images = (task.normalise(batch["image"].to(task.device)) for batch in loader)
-        sync: Any = getattr(task.trainer, "layer_sync", None)
-        with nullcontext() if sync is None else sync.suspended(task):  # processes have groups of their own
-            reestimate_statistics(task.network, images, all_reduce=task.sum_over_processes)
-        self.reestimated = True
+        Args:
+            task: what trains.
+            own: its network.
+            phase: what begins.
+            prepare: makes the images of a batch the network's input.
+        """
+        trainer = task.trainer
+        if phase.statistics == "reestimate" and not self.reestimated:
+            images = map(prepare, trainer.datamodule.statistics_dataloader(GROUP))  # type: ignore[attr-defined]
+            sync: Any = getattr(trainer, "layer_sync", None)
+            with nullcontext() if sync is None else sync.suspended(task):  # processes have groups of their own
+                reestimate_statistics(own.network, images, all_reduce=partial(sum_over_processes, trainer))
+            self.reestimated = True
+        half = "16" in str(trainer.precision) and phase.moving(own.parts)
+        self._guard = StatisticsGuard(own.network) if half else None
 
     def remember(self) -> None:
         """Before a batch."""

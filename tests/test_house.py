@@ -1,0 +1,82 @@
+"""The house guards itself: what imports what, and how long files are (docs/architecture.md draws it)."""
+
+import ast
+import re
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "transfusion_cli"
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+LONGEST = 400
+
+BELOW = {
+    "cli": {"analysis", "inspection", "datasets", "reports", "tasks", "strategies", "models", "metrics", "data"},
+    "analysis": {"reports", "tasks", "strategies", "models", "metrics", "data"},
+    "reports": {"tasks", "strategies", "models", "metrics", "data"},
+    "tasks": {"strategies", "models", "metrics"},
+    "strategies": {"models"},
+    "models": set(),
+    "metrics": set(),
+    "inspection": {"data"},
+    "datasets": {"data", "phantoms"},
+    "phantoms": set(),
+    "data": set(),
+}
+"""What each folder may import, beside itself and the single files on the ground floor."""
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Modules of this package that a module imports anywhere, for types too."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inside & set(MODULES)) or {node.module}
+    return frozenset(found & set(MODULES)) - {module}
+
+
+def floor(module: str) -> str:
+    """The folder that a module is in; empty on the ground floor."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and (PACKAGE / parts[1]).is_dir() else ""
+
+
+@pytest.mark.parametrize("folder", sorted({floor(module) for module in MODULES}))
+def test_nothing_imports_upwards(folder):
+    allowed = BELOW.get(folder, set()) | {folder, ""}
+    wrong = [
+        f"{module} imports {other}"
+        for module in MODULES
+        if floor(module) == folder and module != "transfusion_cli.__main__"
+        for other in imports(module)
+        if floor(other) not in allowed
+    ]
+    assert not wrong
+
+
+def test_nothing_imports_in_a_circle():
+    try:
+        list(TopologicalSorter({module: imports(module) for module in MODULES}).static_order())
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_files_are_short():
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
+
+
+def test_the_map_shows_every_folder():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^ {4}(\w+)/", text, re.MULTILINE))
+    assert {floor(module) for module in MODULES} - {""} <= named
