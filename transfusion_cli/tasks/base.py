@@ -20,12 +20,12 @@ from transfusion_cli.strategies.composed import as_strategy
 from transfusion_cli.strategies.freezing import set_modes, start_phase
 from transfusion_cli.strategies.full_fine_tuning import FullFineTuning
 from transfusion_cli.strategies.plan import Phase
+from transfusion_cli.tasks.accumulation import validate_between_steps
 from transfusion_cli.tasks.global_loss import GlobalLoss
 from transfusion_cli.tasks.loss_watch import LossWatch
 from transfusion_cli.tasks.network import Recipe, Transferred
 from transfusion_cli.tasks.optimisation import Optimisation
 from transfusion_cli.tasks.running_statistics import RunningStatistics
-from transfusion_cli.tasks.spread import validate_between_steps
 
 CHECKPOINT_KEY = "transfusion"
 """Where a checkpoint keeps what Lightning's own entries do not: base weights, plan, phase, metrics."""
@@ -337,7 +337,11 @@ class TransferTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """A fresh optimizer that holds exactly the phase's parameters, in named groups."""
-        return self.optimisation.configure(self)
+        return self.optimisation.configure(
+            self.transferred,
+            self.phase,
+            steps=lambda: int(self.trainer.estimated_stepping_batches) - self.phase_start_step,
+        )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make gradients over several batches those of one mean."""

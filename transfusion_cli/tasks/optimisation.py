@@ -3,19 +3,17 @@
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.strategies.plan import parameter_groups
+from transfusion_cli.strategies.plan import Phase, parameter_groups
+from transfusion_cli.tasks.network import Transferred
 from transfusion_cli.tasks.optimizer_options import Options, apply_changed_options, plain_options
 from transfusion_cli.tasks.schedules import WarmupCosine
-
-if TYPE_CHECKING:
-    from transfusion_cli.tasks.base import TransferTask
 
 
 class Optimisation:
@@ -30,25 +28,26 @@ class Optimisation:
     """
 
     def __init__(self, optimizer: Callable[..., Any], lr_scheduler: Callable[..., Any] | None) -> None:
+        self._optimizer, self._lr_scheduler = optimizer, lr_scheduler
         self.monitor: str | None = None
         """The metric that the schedule watches, if it watches one."""
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._options: Options = []
         self._resumed_options: Options = []
-        self._try_out(optimizer, lr_scheduler)
+        self._try_out()
 
-    def _try_out(self, optimizer: Callable[..., Any], lr_scheduler: Callable[..., Any] | None) -> None:
+    def _try_out(self) -> None:
         """Make both for a parameter that nobody needs, and step: their mistakes come to light before any data."""
-        trial = optimizer([nn.Parameter(torch.zeros(1))])
+        trial = self._optimizer([nn.Parameter(torch.zeros(1))])
         for key, value in trial.defaults.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(
                     f"{key} of the optimizer must be finite, not {value}.\nTry --model.optimizer.{key} 1e-3"
                 )
-        if lr_scheduler is None:
+        if self._lr_scheduler is None:
             return
-        schedule = lr_scheduler(trial)
+        schedule = self._lr_scheduler(trial)
         if isinstance(schedule, ReduceLROnPlateau):
             self.monitor = getattr(schedule, "monitor", "val/loss")
             return
@@ -64,39 +63,39 @@ class Optimisation:
         self._plateau_state = None
         self._resumed_options = []
 
-    def configure(self, task: "TransferTask") -> Any:
-        """A fresh optimizer that holds exactly the phase's parameters, in named groups, with its schedule if any."""
-        defaults = task.optimizer([nn.Parameter(torch.zeros(1))]).defaults
+    def configure(self, own: Transferred, phase: Phase, steps: Callable[[], int]) -> Any:
+        """A fresh optimizer that holds exactly a phase's parameters, in named groups, with its schedule if any.
+
+        Args:
+            own: the network.
+            phase: what trains.
+            steps: optimizer steps of the phase, asked for by schedules that are as long.
+        """
+        defaults = self._optimizer([nn.Parameter(torch.zeros(1))]).defaults
         groups = parameter_groups(
-            task.network,
-            task.phase,
-            task.transferred.parts,
+            own.network,
+            phase,
+            own.parts,
             lr=float(defaults["lr"]),
             weight_decay=float(defaults.get("weight_decay", 0.0)),
         )
-        optimizer = task.optimizer(groups)
+        optimizer = self._optimizer(groups)
         self._options = plain_options(optimizer)
         self._plateau = None
-        if task.lr_scheduler is None:
+        if self._lr_scheduler is None:
             return optimizer
-        schedule = self._schedule(task, optimizer)
+        schedule = self._lr_scheduler(optimizer)
         if isinstance(schedule, ReduceLROnPlateau):
             # Lightning steps it after the checkpoint is written, which a resumed run would miss.
             self._plateau = schedule
             if self._plateau_state is not None:
                 schedule.load_state_dict(self._plateau_state)
             return optimizer
-        interval = "step" if isinstance(schedule, WarmupCosine) else "epoch"
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
-
-    @staticmethod
-    def _schedule(task: "TransferTask", optimizer: torch.optim.Optimizer) -> Any:
-        assert task.lr_scheduler is not None
-        make: Callable[..., Any] = task.lr_scheduler
-        schedule = make(optimizer)
+        interval = "epoch"
         if isinstance(schedule, WarmupCosine):
-            schedule.fit_to(max(1, int(task.trainer.estimated_stepping_batches) - task.phase_start_step))
-        return schedule
+            interval = "step"
+            schedule.fit_to(max(1, steps()))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
 
     def take_up_changes(self, optimizer: torch.optim.Optimizer, schedules: list[Any]) -> None:
         """Let a resumed run follow options that were changed since, once its optimizer has been restored."""
