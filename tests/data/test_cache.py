@@ -78,7 +78,7 @@ def test_deep_images_keep_16_bits_and_others_their_8(table, tmp_path):
     direct = module(table, batch_size=1, augmentation=None)
     prepared(direct, tmp_path / "cache")
     reader = cache.open_cache(module(table, tmp_path / "cache"), tmp_path / "cache", "train")
-    straight, resize = direct.make_reader("train"), cache_decoder.Resize((16, 16), "stretch")
+    straight, resize = direct.make_reader("train", direct.size), cache_decoder.Resize((16, 16), "stretch")
     deep, shallow = reader(0), reader(1)
     assert deep.dtype == np.float32 and shallow.dtype == np.uint8
     np.testing.assert_allclose(deep, resize(straight(0)), rtol=0, atol=0.5 / 65535 + 1e-7)

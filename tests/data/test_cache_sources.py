@@ -193,7 +193,7 @@ def test_files_of_three_splits(tmp_path):
     import h5py
 
     class Data(TinyDataModule):
-        def make_reader(self, split):
+        def make_reader(self, split, size):
             return HDF5Reader(tmp_path / f"{split}.h5", "x", 0)
 
     for split in ("train", "val", "test"):

@@ -38,7 +38,7 @@ def test_names_and_kind_of_the_target(root):
 
 def test_images_are_cut_to_the_disc_at_twice_the_size_needed_unless_told_not_to(root):
     def read(**kwargs):
-        return module(root, **kwargs).make_reader("train")
+        return module(root, **kwargs).make_reader("train", (32, 32))
 
     assert read()(0).shape == pytest.approx((40, 40, 3), abs=2)
     assert read().at_least == (64, 64) and read().process.diameter == 64
@@ -46,6 +46,8 @@ def test_images_are_cut_to_the_disc_at_twice_the_size_needed_unless_told_not_to(
     assert plain(0).shape == (60, 100, 3) and plain.at_least == (32, 32) and plain.process is None
     even = read(circle_crop=False, local_average=0.1)(0)
     assert even.shape == (60, 100, 3) and (even[:3] == 128).all()
+    stored = module(root).make_reader("train", None)
+    assert stored(0).shape == (60, 100, 3) and stored.at_least is None and stored.process is None
 
 
 @pytest.mark.parametrize("value", ["5", "-1", "0.5", "mild"])

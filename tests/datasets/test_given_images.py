@@ -105,9 +105,9 @@ def test_files_are_read_as_the_source_reads_its_own(like, tmp_path):
     if isinstance(like, ImageTableDataModule):
         like.root = tmp_path
         del like.__dict__["folder"]
-    theirs = like.make_reader("predict")
+    theirs = like.make_reader("predict", like.size)
     for row, item in enumerate(given.predict_dataloader().dataset):
-        mine = given.make_reader("predict")(row)
+        mine = given.make_reader("predict", given.size)(row)
         assert np.array_equal(mine, theirs(row)) and item["index"] == row
         assert item["image"].shape == (like.in_chans, 32, 32)
 

@@ -54,7 +54,7 @@ def test_12_bits_in_16(tmp_path, suffix, channels):
     windowed = module(table, channels=channels, window=(2047.5, 4095))
     assert depth_remark(windowed) is None
     assert not [f for f in inspect(windowed, 0, False).findings if f.kind == "depth"]
-    np.testing.assert_allclose(windowed.make_reader("train")(0).max(), 1)
+    np.testing.assert_allclose(windowed.make_reader("train", windowed.size)(0).max(), 1)
 
 
 @pytest.mark.parametrize("values", [DEEP, picture(0), np.zeros((20, 24), np.uint16), (DEEP >> 4).astype(np.float32)])

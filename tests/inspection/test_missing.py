@@ -116,7 +116,7 @@ class Listed(TinyDataModule):
         number = len(self.paths)
         return SampleTable(self.paths, np.ones((number, 1), np.float32), np.full(number, "test"), None, self.paths)
 
-    def make_reader(self, split):
+    def make_reader(self, split, size):
         return FileReader(self.root, self.samples.paths, 1)
 
 

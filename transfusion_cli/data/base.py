@@ -28,7 +28,6 @@ from transfusion_cli.data.sampler import (
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split
 from transfusion_cli.data.shuffle import BlockShuffle
 from transfusion_cli.data.splits import (
-    check_disjoint,
     folds,
     hold_out,
     hold_out_images,
@@ -178,12 +177,18 @@ class MedicalDataModule(LightningDataModule):
         """
         raise NotImplementedError
 
-    def make_reader(self, split: Split) -> Reader:
-        """What reads the image of a row of ``samples``, for the rows of one split."""
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
+        """What reads the image of a row of ``samples``, for the rows of one split.
+
+        Args:
+            split: The split.
+            size: Height and width that images are resized to afterwards: no more need be decoded. None for images as
+                they are stored, whole, and without what the data module makes of them.
+        """
         raise NotImplementedError
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
-        """What reads image files, wherever they lie, as those of this source are read: ``size`` is what they become."""
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
+        """What reads image files, wherever they are, as those of this source are read; ``size`` as above."""
         return FileReader(folder, paths, self.in_chans, at_least=size)
 
     # What the others use.
@@ -202,7 +207,7 @@ class MedicalDataModule(LightningDataModule):
             if self.known_leak:
                 log.warning("%s. Its numbers are good for comparison with that paper alone.", self.known_leak)
             else:
-                check_disjoint(table.patients, table.split, "the run's split" if self.follows_run else "the data")
+                table.check_disjoint("the run's split" if self.follows_run else "the data")
             check_classes(table, self.target, self.class_names, bool(self.train_size or self.train_fraction < 1))
             self._samples = table
         return self._samples
@@ -269,7 +274,7 @@ class MedicalDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         """Verify the files, in one process per machine."""
         for split in SPLITS if self.verify else ():
-            reader = self.make_reader(split)
+            reader = self.make_reader(split, self.size)
             if hasattr(reader, "verify"):
                 reader.verify(self.samples.rows(split))
 
@@ -353,7 +358,7 @@ class MedicalDataModule(LightningDataModule):
         )
 
     def _reader_of(self, split: Split) -> Reader:
-        return self.make_reader(split) if self.cache is None else open_cache(self, self.cache, split)
+        return self.make_reader(split, self.size) if self.cache is None else open_cache(self, self.cache, split)
 
     def _leave_out(self, table: SampleTable) -> None:
         if self.exclude is None:

@@ -17,7 +17,7 @@ import transfusion_cli
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.cache_decoder import Decoder, decoded
 from transfusion_cli.data.cache_files import ABSENT, ARRAYS, RECORD, RECORDS, load_array, save_array, start_array
-from transfusion_cli.data.cache_place import CachePlace, at_size
+from transfusion_cli.data.cache_place import CachePlace
 from transfusion_cli.data.cache_reader import CachedReader
 from transfusion_cli.data.cache_sources import PATIENCE
 from transfusion_cli.data.images import DECODER_VERSION
@@ -62,7 +62,6 @@ def build_cache(
         UserError: Images that cannot be read (their ids are in ``<key>.unreadable.txt``), no space, a former attempt
             of which nothing can be used.
     """
-    data = at_size(data, size)
     place = CachePlace.of(data, folder, size)
     try:
         folder.mkdir(parents=True, exist_ok=True)

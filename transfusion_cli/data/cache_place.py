@@ -5,7 +5,6 @@ A folder of caches holds one folder for each set of images and each size, called
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +45,8 @@ class CachePlace:
     @classmethod
     def of(cls, data: MedicalDataModule, folder: Path, size: tuple[int, int]) -> CachePlace:
         """Find the place. Which part of the samples a run uses makes no difference, nor where their files are."""
-        data = at_size(data, size)
         table, rows = data.samples, data.all_rows
-        sources = Sources(data, rows)
+        sources = Sources(data, rows, size)
         makers = sorted({describe(reader) for reader in sources.readers.values()})
         held = [path.name for path in sources.held]
         facts = [FORMAT, DECODER_VERSION, size, data.resize, data.in_chans, len(rows), *makers, *held]
@@ -76,14 +74,6 @@ class CachePlace:
     def beside(self, suffix: str) -> Path:
         """A file or folder next to it."""
         return self.folder / f"{self.key}.{suffix}"
-
-
-def at_size(data: MedicalDataModule, size: tuple[int, int]) -> MedicalDataModule:
-    """The same data module with images of another size; the table of samples is shared."""
-    _ = data.samples
-    other = copy.copy(data)
-    other.image_size = size
-    return other
 
 
 def describe(reader: Reader) -> str:

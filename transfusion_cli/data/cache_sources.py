@@ -39,13 +39,14 @@ class Sources:
     Args:
         data: The data module.
         rows: Rows of its sample table that belong to the cache, in order (n,).
+        size: Height and width of the cached images.
     """
 
-    def __init__(self, data: MedicalDataModule, rows: np.ndarray) -> None:
+    def __init__(self, data: MedicalDataModule, rows: np.ndarray, size: tuple[int, int]) -> None:
         splits: tuple[Split, ...] = ("train", "val", "test", "predict")
         self.rows, self.split = rows, data.samples.split
         self.readers: dict[str, Reader] = {
-            split: data.make_reader(split) for split in splits if len(data.samples.rows(split))
+            split: data.make_reader(split, size) for split in splits if len(data.samples.rows(split))
         }
         holding = (reader for reader in self.readers.values() if not isinstance(reader, FileReader))
         self.held = sorted({path for reader in holding for path in _files(reader)}, key=lambda path: (path.name, path))

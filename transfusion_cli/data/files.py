@@ -59,10 +59,10 @@ class ImageFilesDataModule(MedicalDataModule):
             f"{name}: {what}\nGet it from {facts['Source']}\nThen --data.root DIR, where DIR holds {facts['Layout']}"
         )
 
-    def make_reader(self, split: Split) -> Reader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
         """Read files below the folder."""
         assert self.samples.paths is not None
-        return self.file_reader(self.folder, self.samples.paths, self.size)
+        return self.file_reader(self.folder, self.samples.paths, size)
 
 
 class OpenFilesDataModule(ImageFilesDataModule):

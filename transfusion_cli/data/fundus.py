@@ -63,9 +63,9 @@ class FundusDataModule(ImageFilesDataModule):
         """The grades, the lowest first."""
         return list(self.grades) if self.task == "grade" else ["not referable", "referable"]
 
-    def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+    def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files and prepare them; decoded large enough for a disc of half the image's side."""
-        if not self.circle_crop and self.local_average is None:
+        if size is None or not (self.circle_crop or self.local_average):
             return super().file_reader(folder, paths, size)
         twice = 2 * size[0], 2 * size[1]
         process = FundusProcess(self.circle_crop, self.local_average, max(twice))

@@ -80,10 +80,10 @@ class GivenImages(MedicalDataModule):
     def _run_decides(self) -> bool:
         return False  # an image that is called like one of the run's is another
 
-    def make_reader(self, split: Split) -> FileReader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> FileReader:
         """Read files as the run's data do."""
         assert self.samples.paths is not None
-        return self.like.file_reader(self.folder, self.samples.paths, self.size)
+        return self.like.file_reader(self.folder, self.samples.paths, size)
 
     def load_samples(self) -> SampleTable:
         """Every image that there is."""

@@ -160,12 +160,12 @@ class ImageTableDataModule(MedicalDataModule):
         assert folder is not None
         return folder
 
-    def make_reader(self, split: Split) -> FileReader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> FileReader:
         """Read files below ``root`` or beside the table."""
         assert self.samples.paths is not None
-        return self.file_reader(self.folder, self.samples.paths, self.size)
+        return self.file_reader(self.folder, self.samples.paths, size)
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files through the window."""
         return FileReader(folder, paths, self.channels, self.window, at_least=size)
 

@@ -133,9 +133,9 @@ class KermanyOCTDataModule(ImageFilesDataModule):
                 thin_out(table, part, size, self.split_seed)
         return table
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files, without their margins if so configured."""
-        if not self.trim_borders:
+        if size is None or not self.trim_borders:
             return super().file_reader(folder, paths, size)
         # Decoded whole: how much is left of an image is not known before.
         return FileReader(folder, paths, self.in_chans, process=TrimBorders())

@@ -106,7 +106,7 @@ class MedMNISTDataModule(MedicalDataModule):
             split=np.repeat(SPLITS, counts),
         )
 
-    def make_reader(self, split: Split) -> ArrayReader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> ArrayReader:
         """Take images from the file's array, mapped or read once."""
         if split not in self._arrays:
             self._arrays[split] = read_npz(self.path, f"{split}_images")

@@ -35,14 +35,6 @@ FULL = 65535
 _MODES = {"1": (1, False), "L": (8, False), "LA": (8, False), "I": (32, False), "F": (32, False)}
 
 
-def undisturbed(reader: Reader) -> Reader:
-    """The same reader without what changes pixels on the way: JPEG is decoded whole, so truncated files are found."""
-    reader = copy.copy(reader)
-    if isinstance(reader, FileReader):
-        reader.at_least = reader.process = None
-    return reader
-
-
 def image_facts(reader: Reader, row: int) -> np.ndarray:
     """Read the image of a row and note its facts: one record of ``FACTS``.
 
