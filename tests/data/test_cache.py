@@ -77,7 +77,7 @@ def test_deep_images_keep_16_bits_and_others_their_8(table, tmp_path):
     add_deep_file(table)
     direct = module(table, batch_size=1, augmentation=None)
     prepared(direct, tmp_path / "cache")
-    reader = cache.open_cache(module(table, tmp_path / "cache"), tmp_path / "cache", "train")
+    reader = module(table, tmp_path / "cache").reader_of("train")
     straight, resize = direct.make_reader("train", direct.size), cache_decoder.Resize((16, 16), "stretch")
     deep, shallow = reader(0), reader(1)
     assert deep.dtype == np.float32 and shallow.dtype == np.uint8
@@ -90,12 +90,12 @@ def test_a_larger_size_serves_and_is_resized(table, tmp_path):
     for size in ((18, 18), (24, 24)):
         prepared(module(table), tmp_path / "cache", size)
     data = module(table, tmp_path / "cache")
-    reader = cache.open_cache(data, tmp_path / "cache", "train")
+    reader = data.reader_of("train")
     assert reader(0).shape == (18, 18)
     (batch, *_) = batches(data)
     assert batch["image"].shape == (4, 1, 16, 16)
     prepared(module(table), tmp_path / "cache", (16, 16))
-    assert cache.open_cache(data, tmp_path / "cache", "train")(0).shape == (16, 16)
+    assert data.reader_of("train")(0).shape == (16, 16)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_a_size_that_cannot_serve(table, tmp_path, cached, wanted, resize):
 
 def test_other_pixels_are_another_cache(table, tmp_path):
     data = module(table)
-    keys = [CachePlace.of(data, tmp_path, (16, 16)).key]
+    keys = [CachePlace.of(data.contents, tmp_path, (16, 16)).key]
     for options in ({"channels": 3}, {"window": (100.0, 50.0)}, {"resize": "pad"}):
-        keys.append(CachePlace.of(module(table, **options), tmp_path, (16, 16)).key)
-    keys.append(CachePlace.of(data, tmp_path, (16, 24)).key)
+        keys.append(CachePlace.of(module(table, **options).contents, tmp_path, (16, 16)).key)
+    keys.append(CachePlace.of(data.contents, tmp_path, (16, 24)).key)
     frame = pd.read_csv(table)
     frame.iloc[::-1].to_csv(table, index=False)
-    keys.append(CachePlace.of(module(table), tmp_path, (16, 16)).key)
-    seeds = (CachePlace.of(PhantomDataModule(40, 2, anatomy_seed=s), tmp_path, (16, 16)).key for s in (0, 1))
+    keys.append(CachePlace.of(module(table).contents, tmp_path, (16, 16)).key)
+    seeds = (CachePlace.of(PhantomDataModule(40, 2, anatomy_seed=s).contents, tmp_path, (16, 16)).key for s in (0, 1))
     assert len({*keys, *seeds}) == len(keys) + 2
 
 
@@ -204,7 +204,7 @@ def test_a_full_disk_is_an_error_and_no_crash(table, tmp_path, monkeypatch):
 
 def test_readers_pickle_and_share(table, tmp_path):
     prepared(module(table), tmp_path / "cache")
-    reader = cache.open_cache(module(table, tmp_path / "cache"), tmp_path / "cache", "train")
+    reader = module(table, tmp_path / "cache").reader_of("train")
     image = reader(0)
     image[:] = 0  # a copy: the next reader must not see this
     copy = pickle.loads(pickle.dumps(reader))
@@ -222,11 +222,11 @@ def test_images_in_arrays(tmp_path):
 
 def test_other_arrays_are_another_cache(tmp_path):
     one, two = TinyDataModule(), TinyDataModule()
-    keys = {CachePlace.of(one, tmp_path, (16, 16)).key}
+    keys = {CachePlace.of(one.contents, tmp_path, (16, 16)).key}
     two.images = two.images[:, ::-1]
-    keys |= {CachePlace.of(data, tmp_path, (16, 16)).key for data in (two, TinyDataModule(side=20))}
+    keys |= {CachePlace.of(data.contents, tmp_path, (16, 16)).key for data in (two, TinyDataModule(side=20))}
     assert len(keys) == 3
-    assert CachePlace.of(TinyDataModule(), tmp_path, (16, 16)).key in keys
+    assert CachePlace.of(TinyDataModule().contents, tmp_path, (16, 16)).key in keys
 
 
 def test_a_moved_file_of_many_images_keeps_its_cache():

@@ -13,7 +13,6 @@ from support.cached import batches, count_reads, module, prepared, same
 from support.images import build_image_table, picture, save_dicom
 
 from transfusion_cli.data import cache_reader
-from transfusion_cli.data.cache import open_cache
 from transfusion_cli.data.cache_files import load_array
 from transfusion_cli.errors import Fault, UserError
 
@@ -102,7 +101,7 @@ def test_states_that_no_image_has(table, tmp_path, state):
 
 def test_compared_when_first_read_and_by_each_process(table, tmp_path, monkeypatch):
     prepared(module(table), tmp_path / "cache")
-    reader = open_cache(data := module(table, tmp_path / "cache"), tmp_path / "cache", "train")
+    reader = (data := module(table, tmp_path / "cache")).reader_of("train")
     compared, crc32 = [], cache_reader.zlib.crc32
     monkeypatch.setattr(cache_reader.zlib, "crc32", lambda pixels: compared.append(pixels.nbytes) or crc32(pixels))
     for _ in range(3):

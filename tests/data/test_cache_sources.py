@@ -14,7 +14,7 @@ from support.images import build_image_table, picture
 from support.medmnist import build_medmnist
 from support.tiny import TinyDataModule
 
-from transfusion_cli.data import cache, cache_build, cache_place, cache_sources
+from transfusion_cli.data import cache_build, cache_place, cache_sources
 from transfusion_cli.data.cache_sources import Sources
 from transfusion_cli.data.hdf5 import HDF5Reader
 from transfusion_cli.datasets import MedMNISTDataModule
@@ -130,10 +130,10 @@ def test_looked_at_once_in_a_run_and_by_one_process_of_a_machine(table, tmp_path
     assert len(looked) == 1
     second = module(table, tmp_path / "cache")
     second.trainer = SimpleNamespace(local_rank=1)
-    cache.open_cache(second, tmp_path / "cache", "train")
+    second.reader_of("train")
     assert len(looked) == 1
     second.trainer.local_rank = 0
-    cache.open_cache(second, tmp_path / "cache", "train")
+    second.reader_of("train")
     assert len(looked) == 2
 
 
@@ -184,7 +184,7 @@ def test_the_way_to_a_file_is_no_matter(tmp_path, monkeypatch, compressed):
         MedMNISTDataModule("pneumoniamnist", root=str(root), image_size=28)
         for root in ("real", tmp_path / "real", "linked", "linked/../real")
     ]
-    places = [cache_place.CachePlace.of(one, tmp_path / "cache", (28, 28)) for one in data]
+    places = [cache_place.CachePlace.of(one.contents, tmp_path / "cache", (28, 28)) for one in data]
     assert len({place.key for place in places}) == 1
     assert [len(place.sources.held) for place in places] == [1, 1, 1, 1]
 

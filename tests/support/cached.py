@@ -16,7 +16,7 @@ def module(table, folder=None, **kwargs):
 
 def prepared(data, folder, size=(16, 16), **kwargs):
     """Fill a cache, without a bar."""
-    return build_cache(data, folder, size, progress=False, **kwargs)
+    return build_cache(data.contents, folder, size, progress=False, **kwargs)
 
 
 def batches(data, split="train"):

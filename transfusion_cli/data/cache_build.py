@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import transfusion_cli
-from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.cache_contents import Contents
 from transfusion_cli.data.cache_decoder import Decoder, decoded
 from transfusion_cli.data.cache_files import ABSENT, ARRAYS, RECORD, RECORDS, load_array, save_array, start_array
 from transfusion_cli.data.cache_place import CachePlace
@@ -38,7 +38,7 @@ PROBES = 8
 
 
 def build_cache(
-    data: MedicalDataModule, folder: Path, size: tuple[int, int], workers: int = 0, progress: bool = True
+    contents: Contents, folder: Path, size: tuple[int, int], workers: int = 0, progress: bool = True
 ) -> CachePlace:
     """Decode every image of the splits once, and resize it.
 
@@ -48,7 +48,7 @@ def build_cache(
     whose files were replaced, and those that are damaged, are decoded anew.
 
     Args:
-        data: The data module.
+        contents: What to decode.
         folder: The folder of caches; made if absent.
         size: Height and width of the images to keep.
         workers: Processes; 0 and 1 decode in this one.
@@ -62,14 +62,14 @@ def build_cache(
         UserError: Images that cannot be read (their ids are in ``<key>.unreadable.txt``), no space, a former attempt
             of which nothing can be used.
     """
-    place = CachePlace.of(data, folder, size)
+    place = CachePlace.of(contents, folder, size)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(place.beside("lock"))
         if not lock.acquire(timeout=0):
             log.info("another process is preparing these images; waiting for it")
         with lock:
-            _Building(place, data).run(workers, progress)
+            _Building(place, contents).run(workers, progress)
     except (Fault, OSError) as error:
         fault = error if isinstance(error, Fault) else not_written(Path(error.filename or place.path), error)
         raise Fault(fault.what, f"{fault.cure}, or give another folder with --data.cache") from error
@@ -79,8 +79,8 @@ def build_cache(
 class _Building:
     """One attempt at a cache, by the one process that holds its lock."""
 
-    def __init__(self, place: CachePlace, data: MedicalDataModule) -> None:
-        self.place, self.data = place, data
+    def __init__(self, place: CachePlace, contents: Contents) -> None:
+        self.place, self.contents = place, contents
         self.part = place.beside("part")
 
     def run(self, workers: int, progress: bool) -> None:
@@ -98,7 +98,7 @@ class _Building:
         if is_stale and here == place.path:
             self.renew()
         save_array(here / RECORDS, self.records)
-        wanted = np.flatnonzero(self.data.samples.split[place.rows] != "")
+        wanted = np.flatnonzero(self.contents.samples.split[place.rows] != "")
         todo = wanted[self.records["state"][wanted] == ABSENT]
         if here == place.path:
             if not len(todo):
@@ -107,7 +107,7 @@ class _Building:
             os.replace(place.path, self.part)
         if len(todo) < len(wanted):
             log.info("going on: %d of %d images are there", len(wanted) - len(todo), len(wanted))
-        decoder = Decoder(place, self.data.resize, self.part)
+        decoder = Decoder(place, self.contents.resize, self.part)
         self.require_space(decoder, todo)
         try:
             reasons = self.decode(decoder, todo, workers, progress)
@@ -124,11 +124,11 @@ class _Building:
         for name, dtype in ARRAYS.values():
             with whole_file(self.part / name) as file:
                 start_array(file, place.shape, dtype)
-        save_array(self.part / "ids.npy", self.data.samples.ids[place.rows])
+        save_array(self.part / "ids.npy", self.contents.samples.ids[place.rows])
         facts = {
-            "data": type(self.data).__name__,
+            "data": self.contents.name,
             "size": place.size,
-            "resize": self.data.resize,
+            "resize": self.contents.resize,
             "count": len(place.rows),
             "decoder": DECODER_VERSION,
             "transfusion": transfusion_cli.__version__,
@@ -220,7 +220,7 @@ class _Building:
     def unreadable(self, reasons: dict[int, str], total: int) -> UserError:
         """Write down which images cannot be read."""
         positions = sorted(reasons)
-        names = self.data.samples.ids[self.place.rows[positions]].tolist()
+        names = self.contents.samples.ids[self.place.rows[positions]].tolist()
         path = self.place.beside("unreadable.txt")
         with whole_file(path) as file:
             file.write("".join(f"{name}\n" for name in names).encode())

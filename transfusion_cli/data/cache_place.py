@@ -1,4 +1,4 @@
-"""Which cache of decoded images belongs to a data module.
+"""Which cache of decoded images belongs to some data.
 
 A folder of caches holds one folder for each set of images and each size, called ``<key>``; see ``cache_files``.
 """
@@ -8,17 +8,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from transfusion_cli.data.cache_contents import Contents
 from transfusion_cli.data.cache_sources import Sources
+from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.images import DECODER_VERSION
 from transfusion_cli.data.readers import FileReader
-
-if TYPE_CHECKING:
-    from transfusion_cli.data.base import MedicalDataModule
-    from transfusion_cli.data.dataset import Reader
 
 FORMAT = 2
 """Raised whenever the files of a cache change: 2 added checksums, and every source file in place of some."""
@@ -26,7 +24,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class CachePlace:
-    """Where the images of a data module at one size lie.
+    """Where some images at one size lie.
 
     Args:
         folder: The folder of caches.
@@ -43,18 +41,18 @@ class CachePlace:
     sources: Sources
 
     @classmethod
-    def of(cls, data: MedicalDataModule, folder: Path, size: tuple[int, int]) -> CachePlace:
+    def of(cls, contents: Contents, folder: Path, size: tuple[int, int]) -> CachePlace:
         """Find the place. Which part of the samples a run uses makes no difference, nor where their files are."""
-        table, rows = data.samples, data.all_rows
-        sources = Sources(data, rows, size)
+        table, rows = contents.samples, contents.rows
+        sources = Sources(contents, size)
         makers = sorted({describe(reader) for reader in sources.readers.values()})
         held = [path.name for path in sources.held]
-        facts = [FORMAT, DECODER_VERSION, size, data.resize, data.in_chans, len(rows), *makers, *held]
+        facts = [FORMAT, DECODER_VERSION, size, contents.resize, contents.channels, len(rows), *makers, *held]
         digest = hashlib.sha256(repr(facts).encode())
         for names in (table.ids, table.ids if table.paths is None else table.paths):
             for start in range(0, len(rows), 1 << 16):  # in parts, since a million texts are a quarter of a GB
                 digest.update("\n".join(names[rows[start : start + (1 << 16)]].tolist()).encode())
-        return cls(folder, f"{size[0]}x{size[1]}-{digest.hexdigest()[:16]}", size, data.in_chans, sources)
+        return cls(folder, f"{size[0]}x{size[1]}-{digest.hexdigest()[:16]}", size, contents.channels, sources)
 
     @property
     def rows(self) -> np.ndarray:

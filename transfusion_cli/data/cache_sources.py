@@ -10,17 +10,15 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from transfusion_cli.data.cache_contents import Contents
 from transfusion_cli.data.cache_files import RECORD, SOURCE
+from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.readers import FileReader
-
-if TYPE_CHECKING:
-    from transfusion_cli.data.base import MedicalDataModule
-    from transfusion_cli.data.dataset import Reader
-    from transfusion_cli.data.samples import Split
+from transfusion_cli.data.samples import Split
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +35,15 @@ class Sources:
     Positions count the images of the cache, in order; after them come the files that hold many.
 
     Args:
-        data: The data module.
-        rows: Rows of its sample table that belong to the cache, in order (n,).
-        size: Height and width of the cached images.
+        contents: What the cache holds.
+        size: Height and width of its images.
     """
 
-    def __init__(self, data: MedicalDataModule, rows: np.ndarray, size: tuple[int, int]) -> None:
+    def __init__(self, contents: Contents, size: tuple[int, int]) -> None:
         splits: tuple[Split, ...] = ("train", "val", "test", "predict")
-        self.rows, self.split = rows, data.samples.split
+        self.rows, self.split = contents.rows, contents.samples.split
         self.readers: dict[str, Reader] = {
-            split: data.make_reader(split, size) for split in splits if len(data.samples.rows(split))
+            split: contents.make_reader(split, size) for split in splits if len(contents.samples.rows(split))
         }
         holding = (reader for reader in self.readers.values() if not isinstance(reader, FileReader))
         self.held = sorted({path for reader in holding for path in _files(reader)}, key=lambda path: (path.name, path))

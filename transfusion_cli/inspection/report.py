@@ -116,8 +116,7 @@ def inspect(data: MedicalDataModule, workers: int | None = None, progress: bool 
     target, names, leak = data.target, data.class_names, data.known_leak
     # A module that is used refuses to go on where its samples are wrong; here they are to be looked at.
     findings = [*table_checks.check_published(table, getattr(data, "published", {}), target, names, leak)]
-    data._leave_out(table)
-    data._samples = table
+    data.look_at(table)
     counts = count(table, target, names)
     findings += table_checks.check_ids(table)
     findings += table_checks.check_counts(counts, target)
