@@ -268,7 +268,7 @@ cache_decoder.Decoder.read = read
 import logging
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 data = ImageTableDataModule(table=table, channels=1, image_size=16)
-cache_build.build_cache(data, Path(folder), (16, 16), int(workers), progress=False)
+cache_build.build_cache(data.contents, Path(folder), (16, 16), int(workers), progress=False)
 print("done", flush=True)
 """
 
