@@ -23,7 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from transfusion_cli.data.cache_build import build_cache
+from transfusion_cli.data.cache.build import build_cache
 from transfusion_cli.datasets import ImageTableDataModule
 
 parser = argparse.ArgumentParser(description=__doc__)

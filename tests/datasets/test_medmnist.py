@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from support.medmnist import build_medmnist
 
-from transfusion_cli.data.augmentation import DEFAULTS
+from transfusion_cli.data.transform.augmentation import DEFAULTS
 from transfusion_cli.datasets import MedMNISTDataModule, medmnist
-from transfusion_cli.datasets.medmnist_facts import FACTS
+from transfusion_cli.datasets.families.medmnist_facts import FACTS
 from transfusion_cli.errors import UserError
 
 

@@ -7,7 +7,7 @@ import pytest
 from support.layouts.messidor import PUBLISHED, build
 
 from transfusion_cli.datasets import MessidorDataModule
-from transfusion_cli.datasets.messidor_errata import COPIES, GRADES
+from transfusion_cli.datasets.families.messidor_errata import COPIES, GRADES
 from transfusion_cli.errors import UserError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.layouts.patch_camelyon import SLIDES, STEM, build, patches, write_meta, write_part
 
-from transfusion_cli.data.open_archives import OPEN_ARCHIVES
+from transfusion_cli.data.layout.open_archives import OPEN_ARCHIVES
 from transfusion_cli.datasets import PatchCamelyonDataModule
 from transfusion_cli.errors import UserError
 

@@ -4,7 +4,7 @@ from PIL import Image
 from support.images import build_image_table, picture, save_dicom
 from support.tiny import TinyDataModule
 
-from transfusion_cli.data.intensity import scale
+from transfusion_cli.data.reading.intensity import scale
 from transfusion_cli.datasets import ImageTableDataModule
 from transfusion_cli.inspection.depth import depth_of, depth_remark
 from transfusion_cli.inspection.report import inspect

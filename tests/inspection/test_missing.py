@@ -8,7 +8,7 @@ import pytest
 from support.images import build_image_table
 from support.tiny import TinyDataModule
 
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.datasets import ImageTableDataModule
 from transfusion_cli.inspection.missing import missing_remark, missing_rows

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 from support.images import picture, save_dicom
 
-from transfusion_cli.data.readers import ArrayReader, FileReader
+from transfusion_cli.data.reading.readers import ArrayReader, FileReader
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.errors import UserError
 from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE

@@ -2,8 +2,9 @@
 
 import torch
 
-from transfusion_cli.data import cache_build, cache_decoder
-from transfusion_cli.data.cache_build import build_cache
+from transfusion_cli.data.cache import build as cache_build
+from transfusion_cli.data.cache import decoder as cache_decoder
+from transfusion_cli.data.cache.build import build_cache
 from transfusion_cli.datasets import ImageTableDataModule
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
 from transfusion_cli.cli.quiet import quieten
-from transfusion_cli.data.cache_build import build_cache, bytes_of
+from transfusion_cli.data.cache.build import build_cache, bytes_of
 from transfusion_cli.errors import UserError
 
 DEFAULT_FOLDER = "data_cache"

@@ -7,14 +7,12 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
-from transfusion_cli.data import augmentation as augmentations
-from transfusion_cli.data.cache import open_cache
-from transfusion_cli.data.cache_contents import Contents
+from transfusion_cli.data.cache.contents import Contents
+from transfusion_cli.data.cache.opening import open_cache
 from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.loading import LoadingDataModule
 from transfusion_cli.data.ranges import Ranges
-from transfusion_cli.data.readers import FileReader
-from transfusion_cli.data.resize import ResizeMode
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split
 from transfusion_cli.data.splits import (
@@ -25,6 +23,8 @@ from transfusion_cli.data.splits import (
 )
 from transfusion_cli.data.subset import leave_out, take_subset
 from transfusion_cli.data.training_classes import check_classes
+from transfusion_cli.data.transform import augmentation as augmentations
+from transfusion_cli.data.transform.resize import ResizeMode
 from transfusion_cli.data.units import units
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from lightning import LightningDataModule
 
-from transfusion_cli.data.augmentation import Augmentation
 from transfusion_cli.data.dataset import ImageDataset, Reader
 from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
-from transfusion_cli.data.resize import Resize, ResizeMode
 from transfusion_cli.data.sampler import (
     EvaluationSampler,
     TrainingSampler,
@@ -21,7 +19,9 @@ from transfusion_cli.data.sampler import (
     equal_batches,
 )
 from transfusion_cli.data.samples import SampleTable, Split
-from transfusion_cli.data.shuffle import BlockShuffle
+from transfusion_cli.data.transform.augmentation import Augmentation
+from transfusion_cli.data.transform.resize import Resize, ResizeMode
+from transfusion_cli.data.transform.shuffle import BlockShuffle
 from transfusion_cli.data.worker_faults import check_shared_memory
 from transfusion_cli.errors import Fault
 

@@ -9,9 +9,9 @@ import torch
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import ImageDataset
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target, num_logits
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.borders import TrimBorders
-from transfusion_cli.data.files import ImageFilesDataModule
+from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.layout.tree import image_files
 from transfusion_cli.data.protocols import check_literal, deal_images, thin_out
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.data.tree import image_files
+from transfusion_cli.datasets.families.borders import TrimBorders
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.download import download as download_file
-from transfusion_cli.data.npz import read_header, read_npz
-from transfusion_cli.data.readers import ArrayReader
+from transfusion_cli.data.layout.download import download as download_file
+from transfusion_cli.data.reading.npz import read_header, read_npz
+from transfusion_cli.data.reading.readers import ArrayReader
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split, as_text
-from transfusion_cli.datasets.medmnist_facts import FACTS, Flag, Size
+from transfusion_cli.datasets.families.medmnist_facts import FACTS, Flag, Size
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.targets import Target

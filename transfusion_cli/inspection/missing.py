@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.find_files import find_files
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.layout.find_files import find_files
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.inspection.counts import ALL_SPLITS
 
 THREADS = 16
