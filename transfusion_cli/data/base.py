@@ -1,7 +1,7 @@
 """What all data modules share."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -15,12 +15,7 @@ from transfusion_cli.data.ranges import Ranges
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split
-from transfusion_cli.data.splits import (
-    folds,
-    hold_out,
-    hold_out_images,
-    split_hash,
-)
+from transfusion_cli.data.splits import folds, hold_out, hold_out_images, split_hash
 from transfusion_cli.data.subset import leave_out, take_subset
 from transfusion_cli.data.training_classes import check_classes
 from transfusion_cli.data.transform import augmentation as augmentations
@@ -242,23 +237,22 @@ class MedicalDataModule(LoadingDataModule):
 
     def hold_out_patients(self, table: SampleTable, fraction: float, new_split: Split) -> None:
         """Move a share of the training patients of a table to another split."""
-        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
-            return  # what would be drawn here gives way to it
-        rows = table.rows("train")
-        held_out = hold_out(self._units(table)[rows], table.strata[rows], fraction, self.split_seed)
-        table.split[rows[held_out]] = new_split
+        self._hold_out(table, hold_out, fraction, new_split)
 
     def hold_out_number(self, table: SampleTable, images: int, new_split: Split) -> None:
         """Move training patients of a table to another split until they have so many images between them."""
-        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
-            return
-        rows = table.rows("train")
-        held_out = hold_out_images(self._units(table)[rows], table.strata[rows], images, self.split_seed)
-        table.split[rows[held_out]] = new_split
+        self._hold_out(table, hold_out_images, images, new_split)
 
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
         """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
         return folds(self._units(table), table.strata, number, self.split_seed)
+
+    def _hold_out(self, table: SampleTable, draw: Callable[..., np.ndarray], size: float, new_split: Split) -> None:
+        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
+            return  # what would be drawn here gives way to it
+        rows = table.rows("train")
+        held_out = draw(self._units(table)[rows], table.strata[rows], size, self.split_seed)
+        table.split[rows[held_out]] = new_split
 
     def _units(self, table: SampleTable) -> np.ndarray:
         if table.patients is not None:

@@ -14,11 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def leave_out(table: SampleTable, file: Path | None) -> None:
-    """Take samples out of their splits, in place.
-
-    Args:
-        table: The samples.
-        file: Holds the id of one of them per line; None leaves none out.
+    """Take the samples that a file names, the id of one per line, out of their splits, in place.
 
     Raises:
         UserError: No such file.
