@@ -23,7 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from transfusion_cli.data.cache_build import build_cache
+from transfusion_cli.data.cache.build import build_cache
 from transfusion_cli.datasets import ImageTableDataModule
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -116,7 +116,7 @@ for kind, (suffix, shape, channels) in KINDS.items():
         (folder / "table.csv").write_text("image,label,split,patient\n" + rows)
         options = {"table": str(folder / "table.csv"), "channels": channels, "image_size": args.size}
         direct = ImageTableDataModule(**options, val_fraction=0.01, test_fraction=0.0)
-        build_cache(direct, folder / "cache", (args.size, args.size), progress=False)
+        build_cache(direct.contents, folder / "cache", (args.size, args.size), progress=False)
         cached = ImageTableDataModule(**options, val_fraction=0.01, test_fraction=0.0, cache=str(folder / "cache"))
         readers = [Plain(paths, channels), *(data.statistics_dataloader(64).dataset for data in (direct, cached))]
         times = [[per_image(reader.__getitem__, len(reader)) for reader in readers] for _ in range(args.rounds)]

@@ -7,9 +7,10 @@ import transfusion_cli.strategies as strategies
 from transfusion_cli.cli import listing
 from transfusion_cli.cli.main import main
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.files import ImageFilesDataModule, OpenFilesDataModule
-from transfusion_cli.data.fundus import FundusDataModule
-from transfusion_cli.data.skin_images import SkinImagesDataModule
+from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.open_files import OpenFilesDataModule
+from transfusion_cli.datasets.families.fundus import FundusDataModule
+from transfusion_cli.datasets.families.skin_images import SkinImagesDataModule
 from transfusion_cli.datasets.given_images import GivenImages
 
 

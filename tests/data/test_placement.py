@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from transfusion_cli.data.augmentation import DEFAULTS, Augmentation
+from transfusion_cli.data.transform.augmentation import DEFAULTS, Augmentation
 
 AFFINE = {"scale": [0.95, 1.05], "translate_percent": [-0.05, 0.05], "rotate": [-7, 7], "p": 0.7}
 WITH_PLACEMENT = [name for name, spec in DEFAULTS.items() if any("Placement" in str(item) for item in spec)]

@@ -1,8 +1,10 @@
 """The table of samples: what draws go by, and rows taken out of it."""
 
 import numpy as np
+import pytest
 
 from transfusion_cli.data.samples import SampleTable, as_text
+from transfusion_cli.errors import UserError
 
 
 def table(**columns):
@@ -39,3 +41,14 @@ def test_training_samples_come_in_one_order_whatever_else_there_is():
     full.train_on(np.array(order[:2]))
     assert set(full.ids[full.rows("train")]) == set(order[:2]) and full.split[4] == "val"
     assert table(patients=as_text("abcdef")).take(np.arange(6)[::-1]).training_order(seed=3).tolist() == order
+
+
+def test_patient_in_two_splits_is_named():
+    def with_split(names, split, patients=True):
+        ids = np.arange(len(split)).astype(str)
+        return SampleTable(ids, np.zeros(len(split)), np.array(split), as_text(names) if patients else None)
+
+    with pytest.raises(UserError, match=r"for example 'b'\nwhich has images in test and train of the data\n"):
+        with_split("abbc", ["train", "train", "test", ""]).check_disjoint("the data")
+    with_split("abb", ["train", "test", ""]).check_disjoint("the data")
+    with_split("aa", ["train", "test"], patients=False).check_disjoint("the data")

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfusion_cli.data.splits import (
-    check_disjoint,
     draw_numbers,
     folds,
     hold_out,
@@ -191,13 +190,6 @@ def test_a_million_patients_are_drawn_in_seconds():
     start = time.process_time()
     assert hold_out(names, labels, 0.1, 0).sum() == 100_000
     assert time.process_time() - start < 15
-
-
-def test_patient_in_two_splits_is_named():
-    with pytest.raises(UserError, match=r"for example 'b'\nwhich has images in test and train"):
-        check_disjoint(np.array(["a", "b", "b", "c"]), np.array(["train", "train", "test", ""]))
-    check_disjoint(np.array(["a", "b", "b"]), np.array(["train", "test", ""]))
-    check_disjoint(None, np.array(["train", "test"]))
 
 
 def test_hash_ignores_row_order_and_unused_rows():

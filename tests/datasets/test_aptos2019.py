@@ -57,7 +57,7 @@ def test_test_images_may_be_missing_and_folders_plain(root, tmp_path):
 
 def test_cameras_of_all_sizes_give_discs_of_one_size(root):
     data = module(root)
-    read = data.make_reader("train")
+    read = data.make_reader("train", data.size)
     sides = [read(row).shape[:2] for row in range(5)]
     assert all(height == width for height, width in sides) and len(set(sides)) > 1
     data.setup("fit")

@@ -5,7 +5,7 @@ from support.chexpert import build_chexpert
 
 from transfusion_cli.datasets import CheXpertDataModule
 from transfusion_cli.datasets.chexpert import FIVE
-from transfusion_cli.datasets.chexpert_protocols import PER_LABEL
+from transfusion_cli.datasets.families.chexpert_protocols import PER_LABEL
 from transfusion_cli.errors import UserError
 
 SIX = ["No Finding", *FIVE]

@@ -32,7 +32,7 @@ def test_full_release_is_the_small_one_in_other_folders(root, tmp_path):
         np.testing.assert_array_equal(full.samples.ids, small.samples.ids)
         assert all((full.folder / path).is_file() for path in full.samples.paths)
     assert {str(path).split("/")[0] for path in full.samples.paths} == {FIRST, *BATCHES}
-    np.testing.assert_array_equal(full.make_reader("train")(40), small.make_reader("train")(40))
+    np.testing.assert_array_equal(full.make_reader("train", full.size)(40), small.make_reader("train", small.size)(40))
 
 
 @pytest.mark.parametrize("wrapped", [True, False])

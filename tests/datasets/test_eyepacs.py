@@ -39,7 +39,7 @@ def test_every_row_is_one_image_with_its_grade(official):
     assert len(table) == 60 + 16 and not any("train/train" in path for path in table.paths)
     grades = dict(zip(table.paths.tolist(), table.targets.tolist(), strict=True))
     assert (grades["train/10_left.jpeg"], grades["train/10_right.jpeg"]) == (0, 1)
-    assert module(official).make_reader("train")(0).ndim == 3
+    assert module(official).make_reader("train", (32, 32))(0).ndim == 3
 
 
 @pytest.mark.parametrize(("usage", "images"), [("both", 16), ("Public", 4), ("Private", 12)])

@@ -100,14 +100,15 @@ def test_files_are_read_as_the_source_reads_its_own(like, tmp_path):
     Image.fromarray(picture(0, (90, 120), depth=16)).save(tmp_path / "b.png")
     given = GivenImages(str(tmp_path), like, like.target if like.__class__ is not ImageTableDataModule else "binary",
                         ["x", "y"], image_size=32, num_workers=0)  # fmt: skip
-    like.image_size, like._samples = 32, given.samples
+    like.image_size = 32
+    like.look_at(given.samples)
     like.__dict__["folder"] = tmp_path
     if isinstance(like, ImageTableDataModule):
         like.root = tmp_path
         del like.__dict__["folder"]
-    theirs = like.make_reader("predict")
+    theirs = like.make_reader("predict", like.size)
     for row, item in enumerate(given.predict_dataloader().dataset):
-        mine = given.make_reader("predict")(row)
+        mine = given.make_reader("predict", given.size)(row)
         assert np.array_equal(mine, theirs(row)) and item["index"] == row
         assert item["image"].shape == (like.in_chans, 32, 32)
 

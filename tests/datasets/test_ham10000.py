@@ -27,7 +27,7 @@ def test_kaggle_has_two_folders_and_one_of_them_twice(kaggle, at):
     assert len(table) == 70 + 24 == len(set(table.paths))
     assert {path.split("/")[0] for path in table.paths} == {"HAM10000_images_part_1", "HAM10000_images_part_2"}
     assert table.domains is None
-    assert data.make_reader("train")(0).shape == (45, 60, 3)
+    assert data.make_reader("train", data.size)(0).shape == (45, 60, 3)
 
 
 def test_labels_follow_the_names_not_the_order_of_files(kaggle):

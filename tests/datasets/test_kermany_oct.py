@@ -110,9 +110,10 @@ def test_literal_repeats_the_leaks(root, caplog):
 def test_white_margins_are_trimmed(root):
     data = module(root)
     row = data.samples.paths.tolist().index("train/CNV/CNV-1001-2.jpeg")
-    assert data.make_reader("train")(row).shape == (48, 64)
+    assert data.make_reader("train", data.size)(row).shape == (48, 64)
     trimmed = module(root, trim_borders=True)
-    assert trimmed.make_reader("train")(row).shape == (40, 48)
+    assert trimmed.make_reader("train", trimmed.size)(row).shape == (40, 48)
+    assert trimmed.make_reader("train", None)(row).shape == (48, 64)
     assert next(iter(trimmed.train_dataloader()))["image"].shape == (8, 1, 32, 32)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.layouts.malaria import HEALTHY, INFECTED, build
 
-from transfusion_cli.data.open_archives import OPEN_ARCHIVES
+from transfusion_cli.data.layout.open_archives import OPEN_ARCHIVES
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.datasets import MalariaDataModule
 from transfusion_cli.errors import UserError

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from support.medmnist import build_medmnist
 
-from transfusion_cli.data.augmentation import DEFAULTS
+from transfusion_cli.data.transform.augmentation import DEFAULTS
 from transfusion_cli.datasets import MedMNISTDataModule, medmnist
-from transfusion_cli.datasets.medmnist_facts import FACTS
+from transfusion_cli.datasets.families.medmnist_facts import FACTS
 from transfusion_cli.errors import UserError
 
 
@@ -47,7 +47,7 @@ def test_larger_sizes_and_mapping(tmp_path, compressed):
     path = build_medmnist(tmp_path, "bloodmnist", size=64, compressed=compressed)
     data = module(tmp_path, flag="bloodmnist", size=64)
     assert data.path == path == tmp_path / "bloodmnist_64.npz"
-    reader = data.make_reader("val")
+    reader = data.make_reader("val", data.size)
     assert isinstance(reader.images, np.memmap) is not compressed
     np.testing.assert_array_equal(reader(24 + 3), np.load(path)["val_images"][3])
 

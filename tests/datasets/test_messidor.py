@@ -7,7 +7,7 @@ import pytest
 from support.layouts.messidor import PUBLISHED, build
 
 from transfusion_cli.datasets import MessidorDataModule
-from transfusion_cli.datasets.messidor_errata import COPIES, GRADES
+from transfusion_cli.datasets.families.messidor_errata import COPIES, GRADES
 from transfusion_cli.errors import UserError
 
 
@@ -30,7 +30,7 @@ def test_all_folders_are_read_whatever_their_tables_are_called(root):
     table = data.samples
     assert len(table) == 12 * 8 + 2 + 2
     assert {path.split("/")[0] for path in table.paths} == {f"Base{d}{p}" for d in (1, 2, 3) for p in (1, 2, 3, 4)}
-    read = data.make_reader("train")
+    read = data.make_reader("train", data.size)
     assert all(read(row).ndim == 3 for row in range(len(table)))  # the one called .TIF, too
 
 

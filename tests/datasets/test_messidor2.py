@@ -42,7 +42,7 @@ def test_names_agree_whatever_case_and_extension(root):
     data = module(root)
     extension = [path for path in data.samples.paths if "IM0" in path]
     assert extension and all(path.endswith(".JPG") for path in extension)
-    read = data.make_reader("test")
+    read = data.make_reader("test", data.size)
     assert all(read(row).ndim == 3 for row in range(len(data.samples)))
 
 

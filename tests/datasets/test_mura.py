@@ -31,7 +31,7 @@ def test_reads_every_image_of_the_tables_whatever_the_folder_is_called(root, at)
     on_disk = [path for path in (root / "mura").rglob("*.png") if not path.name.startswith(".")]
     assert sorted(str(data.folder / path) for path in table.paths) == sorted(map(str, on_disk))
     assert (table.targets[:, 0] == ["_positive/" in path for path in table.paths]).all()
-    assert data.make_reader("train")(0).ndim == 2
+    assert data.make_reader("train", data.size)(0).ndim == 2
     data.verify = True
     data.prepare_data()
 

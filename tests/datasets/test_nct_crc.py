@@ -52,7 +52,7 @@ def test_an_archive_unpacked_into_a_folder_of_its_name(root, tmp_path):
     shutil.copytree(root / "CRC-VAL-HE-7K", tmp_path / "data/CRC-VAL-HE-7K")
     table = module(tmp_path).samples
     assert len(table) == 9 * 8
-    reader = module(tmp_path).make_reader("train")
+    reader = module(tmp_path).make_reader("train", (32, 32))
     assert reader(0).shape == (28, 28, 3)
 
 

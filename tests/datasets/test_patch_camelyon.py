@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.layouts.patch_camelyon import SLIDES, STEM, build, patches, write_meta, write_part
 
-from transfusion_cli.data.open_archives import OPEN_ARCHIVES
+from transfusion_cli.data.layout.open_archives import OPEN_ARCHIVES
 from transfusion_cli.datasets import PatchCamelyonDataModule
 from transfusion_cli.errors import UserError
 
@@ -66,7 +66,7 @@ def test_images_are_those_of_the_row(root, tmp_path, split):
 
 def test_workers_read_for_themselves(root):
     data = module(root, num_workers=2, augmentation=None)
-    reader = data.make_reader("train")
+    reader = data.make_reader("train", data.size)
     reader(0)
     pickle.dumps(reader)
     images, _labels = patches("train")

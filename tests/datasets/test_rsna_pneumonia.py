@@ -94,7 +94,7 @@ def test_test_images_of_the_challenge_are_for_prediction(root, copy):
 
 def test_reads_plain_and_compressed_dicom(root):
     data = module(root)
-    reader = data.make_reader("train")
+    reader = data.make_reader("train", data.size)
     np.testing.assert_array_equal(reader(0), picture(0, (32, 32)))
     difference = reader(1).astype(int) - picture(1, (32, 32))
     assert reader(1).dtype == np.uint8 and 0 < np.abs(difference).mean() < 3  # JPEG

@@ -4,7 +4,7 @@ from PIL import Image
 from support.images import build_image_table, picture, save_dicom
 from support.tiny import TinyDataModule
 
-from transfusion_cli.data.intensity import scale
+from transfusion_cli.data.reading.intensity import scale
 from transfusion_cli.datasets import ImageTableDataModule
 from transfusion_cli.inspection.depth import depth_of, depth_remark
 from transfusion_cli.inspection.report import inspect
@@ -54,7 +54,7 @@ def test_12_bits_in_16(tmp_path, suffix, channels):
     windowed = module(table, channels=channels, window=(2047.5, 4095))
     assert depth_remark(windowed) is None
     assert not [f for f in inspect(windowed, 0, False).findings if f.kind == "depth"]
-    np.testing.assert_allclose(windowed.make_reader("train")(0).max(), 1)
+    np.testing.assert_allclose(windowed.make_reader("train", windowed.size)(0).max(), 1)
 
 
 @pytest.mark.parametrize("values", [DEEP, picture(0), np.zeros((20, 24), np.uint16), (DEEP >> 4).astype(np.float32)])

@@ -8,7 +8,7 @@ import pytest
 from support.images import build_image_table
 from support.tiny import TinyDataModule
 
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.datasets import ImageTableDataModule
 from transfusion_cli.inspection.missing import missing_remark, missing_rows
@@ -116,7 +116,7 @@ class Listed(TinyDataModule):
         number = len(self.paths)
         return SampleTable(self.paths, np.ones((number, 1), np.float32), np.full(number, "test"), None, self.paths)
 
-    def make_reader(self, split):
+    def make_reader(self, split, size):
         return FileReader(self.root, self.samples.paths, 1)
 
 

@@ -2,8 +2,9 @@
 
 import torch
 
-from transfusion_cli.data import cache_build, cache_decoder
-from transfusion_cli.data.cache_build import build_cache
+from transfusion_cli.data.cache import build as cache_build
+from transfusion_cli.data.cache import decoder as cache_decoder
+from transfusion_cli.data.cache.build import build_cache
 from transfusion_cli.datasets import ImageTableDataModule
 
 
@@ -16,7 +17,7 @@ def module(table, folder=None, **kwargs):
 
 def prepared(data, folder, size=(16, 16), **kwargs):
     """Fill a cache, without a bar."""
-    return build_cache(data, folder, size, progress=False, **kwargs)
+    return build_cache(data.contents, folder, size, progress=False, **kwargs)
 
 
 def batches(data, split="train"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfusion_cli.datasets.medmnist_facts import FACTS
+from transfusion_cli.datasets.families.medmnist_facts import FACTS
 
 
 def build_medmnist(

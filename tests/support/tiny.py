@@ -70,5 +70,5 @@ class TinyDataModule(MedicalDataModule):
             patients=as_text(f"p{i // 2}" for i in range(n)),
         )
 
-    def make_reader(self, split):
+    def make_reader(self, split, size):
         return TinyReader(self.images)

@@ -57,10 +57,8 @@ class Bench:
 
     @cached_property
     def data(self) -> MedicalDataModule:
-        """The data, with images of the size that the first network takes."""
+        """The data, ready to be read."""
         data = self.make_data()
-        if data.image_size is None:
-            data.image_size = self.networks[0].task.input_size[1:]
         data.prepare_data()
         data.setup("test" if self.options.split == "test" else "fit")
         return data

@@ -56,7 +56,7 @@ class DataCLI(TransfusionCLI):
         parser.add_subclass_arguments(MedicalDataModule, "data")
         self.datamodule = parser.instantiate_classes(Namespace(data=self.own.data)).data
         if self.datamodule.image_size is None:
-            self.datamodule.image_size = expected_size(self.own.model)
+            self.datamodule.network_size = expected_size(self.own.model)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Nothing trains."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
 from transfusion_cli.cli.quiet import quieten
-from transfusion_cli.data.cache_build import build_cache, bytes_of
+from transfusion_cli.data.cache.build import build_cache, bytes_of
 from transfusion_cli.errors import UserError
 
 DEFAULT_FOLDER = "data_cache"
@@ -31,7 +31,7 @@ def run(args: list[str]) -> DataCLI:
     data.train_fraction, data.train_size = 1.0, None
     folder = data.cache or Path(DEFAULT_FOLDER)
     data.prepare_data()
-    place = build_cache(data, folder, own.size or data.size, own.workers)
+    place = build_cache(data.contents, folder, own.size or data.size, own.workers)
     print(f"{len(place.rows):,} images of {place.size[0]} x {place.size[1]} pixels, {bytes_of(place) / 1e6:,.1f} MB")
     print(f"They are in {place.path}")
     use = rest if data.cache else [*rest, "--data.cache", str(folder)]

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from transfusion_cli.cli.shipped import shipped_configs
-from transfusion_cli.data.about import about
+from transfusion_cli.data.layout.about import about
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-CONTRACTS = ("base", "composed", "files", "fundus", "given_images", "skin_images")
-"""Files whose classes are built upon, not named in a config."""
+CONTRACTS = ("base", "composed", "given_images")
+"""Files beside those of the classes that a config may name, whose own it does not."""
 
 
 def run(verb: str, args: list[str]) -> None:
@@ -43,7 +43,7 @@ def strategies() -> Iterator[tuple[str, str]]:
 
 def datasets() -> Iterator[tuple[str, str]]:
     """Data modules, for ``--data``, with what must not cross splits and where the data come from."""
-    for name, docstring in descendants("MedicalDataModule", PACKAGE / "data", PACKAGE / "datasets"):
+    for name, docstring in descendants("MedicalDataModule", PACKAGE / "datasets", PACKAGE / "data"):
         facts = about(docstring)
         lines = [docstring.partition("\n")[0], *(f"{key}: {facts[key]}" for key in ("Group", "Source") if key in facts)]
         yield name, "\n".join(lines)
@@ -88,18 +88,23 @@ LISTS: dict[str, Callable[..., Iterator[tuple[str, str]]]] = {
 }
 
 
-def descendants(base: str, *folders: Path) -> Iterator[tuple[str, str]]:
-    """Public classes in the files of the folders that descend from ``base``, with their docstrings; contracts left out.
+def descendants(base: str, folder: Path, *contracts: Path) -> Iterator[tuple[str, str]]:
+    """Public classes in the files of a folder that descend from ``base``, with their docstrings; contracts left out.
 
     The source is parsed, not imported: importing would cost seconds.
+
+    Args:
+        base: name of the class they descend from.
+        folder: its files hold them; what they are built upon may lie below.
+        contracts: folders with more of what they are built upon.
     """
     parents: dict[str, list[str]] = {}
     docstrings: dict[str, str] = {}
-    for path in sorted(path for folder in folders for path in folder.glob("*.py")):
+    for path in sorted(path for place in (folder, *contracts) for path in place.rglob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef):
                 parents[node.name] = [ast.unparse(b).rpartition(".")[2] for b in node.bases]
-                if path.stem not in CONTRACTS and not node.name.startswith("_"):
+                if path.parent == folder and path.stem not in CONTRACTS and not node.name.startswith("_"):
                     docstrings[node.name] = ast.get_docstring(node) or ""
 
     def descends(name: str) -> bool:

@@ -1,43 +1,27 @@
 """What all data modules share."""
 
 import logging
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import numpy as np
-import torch
-from lightning import LightningDataModule
 
-from transfusion_cli.data import augmentation as augmentations
-from transfusion_cli.data.cache import open_cache
-from transfusion_cli.data.dataset import ImageDataset, Reader
-from transfusion_cli.data.loader import MedicalLoader, collate, quiet_worker
+from transfusion_cli.data.cache.contents import Contents
+from transfusion_cli.data.cache.opening import open_cache
+from transfusion_cli.data.dataset import Reader
+from transfusion_cli.data.loading import LoadingDataModule
 from transfusion_cli.data.ranges import Ranges
-from transfusion_cli.data.readers import FileReader
-from transfusion_cli.data.resize import Resize, ResizeMode
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.run_split import Authority, RunSplit
-from transfusion_cli.data.sampler import (
-    EvaluationSampler,
-    TrainingSampler,
-    balanced_chances,
-    check_world,
-    equal_batches,
-)
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split
-from transfusion_cli.data.shuffle import BlockShuffle
-from transfusion_cli.data.splits import (
-    check_disjoint,
-    folds,
-    hold_out,
-    hold_out_images,
-    split_hash,
-)
+from transfusion_cli.data.splits import folds, hold_out, hold_out_images, split_hash
+from transfusion_cli.data.subset import leave_out, take_subset
 from transfusion_cli.data.training_classes import check_classes
+from transfusion_cli.data.transform import augmentation as augmentations
+from transfusion_cli.data.transform.resize import ResizeMode
 from transfusion_cli.data.units import units
-from transfusion_cli.data.worker_faults import check_shared_memory
-from transfusion_cli.errors import Fault, UserError
+from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
 log = logging.getLogger(__name__)
@@ -45,12 +29,12 @@ log = logging.getLogger(__name__)
 FALLBACK_SIZE = (224, 224)
 
 
-class MedicalDataModule(LightningDataModule):
+class MedicalDataModule(LoadingDataModule):
     """Images with patients, splits and targets, in batches of ``image``, ``target`` and ``index``.
 
     A subclass says what the data are: ``target``, ``class_names`` and ``in_chans`` right after construction,
-    ``load_samples`` for the table with its splits, and ``make_reader`` for the pixels. Order, sharding over
-    processes, augmentation, subsets, resuming in mid-epoch and the checks of every run are done here.
+    ``load_samples`` for the table with its splits, and ``make_reader`` for the pixels. Subsets, the split of a run and
+    the checks of every run are done here, order, augmentation and sharding in ``LoadingDataModule``.
 
     Batches (B samples, C channels, H x W pixels): ``image`` uint8 (B, C, H, W), or float32 in [0, 1] for
     sources deeper than 8 bits; ``target`` float32 (B, L) or int64 (B,), see ``transfusion_cli.targets``; ``index``
@@ -134,11 +118,10 @@ class MedicalDataModule(LightningDataModule):
         self.run_split: RunSplit | None = None
         self.authority: Authority = "run"
         self.follows_run = False
-        self.fault: Fault | None = None  # what failed in loading, where the work was done all the same
+        self.network_size: tuple[int, int] | None = None  # what a network takes that no trainer has
+        self._looked_at: set[Path] = set()  # caches whose source files were looked at: once is enough for a run
 
     # What a subclass says.
-
-    dataset_class = ImageDataset
 
     @property
     def target(self) -> Target:
@@ -148,11 +131,6 @@ class MedicalDataModule(LightningDataModule):
     @property
     def class_names(self) -> list[str]:
         """Names of the classes or labels, in the order of the targets."""
-        raise NotImplementedError
-
-    @property
-    def in_chans(self) -> int:
-        """Channels of the images: 1 or 3."""
         raise NotImplementedError
 
     @property
@@ -178,12 +156,18 @@ class MedicalDataModule(LightningDataModule):
         """
         raise NotImplementedError
 
-    def make_reader(self, split: Split) -> Reader:
-        """What reads the image of a row of ``samples``, for the rows of one split."""
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
+        """What reads the image of a row of ``samples``, for the rows of one split.
+
+        Args:
+            split: The split.
+            size: Height and width that images are resized to afterwards: no more need be decoded. None for images as
+                they are stored, whole, and without what the data module makes of them.
+        """
         raise NotImplementedError
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
-        """What reads image files, wherever they lie, as those of this source are read: ``size`` is what they become."""
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
+        """What reads image files, wherever they are, as those of this source are read; ``size`` as above."""
         return FileReader(folder, paths, self.in_chans, at_least=size)
 
     # What the others use.
@@ -196,16 +180,21 @@ class MedicalDataModule(LightningDataModule):
             table = whole.used()
             self._all_rows = np.flatnonzero(table.split != "")
             self.follows_run = self._run_decides and self.run_split.impose(table)  # type: ignore[union-attr]
-            self._leave_out(table)
+            leave_out(table, self.exclude)
             if not self.follows_run:
-                self._take_subset(table, whole)
+                take_subset(table, whole, self.train_fraction, self.train_size, self.seed)
             if self.known_leak:
                 log.warning("%s. Its numbers are good for comparison with that paper alone.", self.known_leak)
             else:
-                check_disjoint(table.patients, table.split, "the run's split" if self.follows_run else "the data")
+                table.check_disjoint("the run's split" if self.follows_run else "the data")
             check_classes(table, self.target, self.class_names, bool(self.train_size or self.train_fraction < 1))
             self._samples = table
         return self._samples
+
+    def look_at(self, table: SampleTable) -> None:
+        """Take a table for ``samples`` with all its training samples and unchecked: to see what is wrong with it."""
+        leave_out(table, self.exclude)
+        self._samples = table
 
     @property
     def _run_decides(self) -> bool:
@@ -228,31 +217,42 @@ class MedicalDataModule(LightningDataModule):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the images: as configured, or else ``input_size`` of the LightningModule."""
-        size: Any = self.image_size
-        if size is None:
+        """Height and width of the images: as configured, or else what the network takes."""
+        size: Any = self.image_size or self.network_size
+        if size is None:  # the trainer's network is made when the data are already at hand: it cannot tell them before
             size = getattr(getattr(self.trainer, "lightning_module", None), "input_size", None) or FALLBACK_SIZE
         return (size, size) if isinstance(size, int) else (int(size[-2]), int(size[-1]))
 
+    @property
+    def contents(self) -> Contents:
+        """What a cache of these images holds: not less where a run uses a part of them."""
+        return Contents(type(self).__name__, self.samples, self.all_rows, self.make_reader, self.resize, self.in_chans)
+
+    def reader_of(self, split: Split) -> Reader:
+        """What reads the images of a split as the loaders do: from the cache if there is one."""
+        if self.cache is None:
+            return self.make_reader(split, self.size)
+        is_first = self.trainer is None or not self.trainer.local_rank  # one process of a machine looks
+        return open_cache(self.contents, self.cache, self.size, split, self._looked_at if is_first else None)
+
     def hold_out_patients(self, table: SampleTable, fraction: float, new_split: Split) -> None:
         """Move a share of the training patients of a table to another split."""
-        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
-            return  # what would be drawn here gives way to it
-        rows = table.rows("train")
-        held_out = hold_out(self._units(table)[rows], table.strata[rows], fraction, self.split_seed)
-        table.split[rows[held_out]] = new_split
+        self._hold_out(table, hold_out, fraction, new_split)
 
     def hold_out_number(self, table: SampleTable, images: int, new_split: Split) -> None:
         """Move training patients of a table to another split until they have so many images between them."""
-        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
-            return
-        rows = table.rows("train")
-        held_out = hold_out_images(self._units(table)[rows], table.strata[rows], images, self.split_seed)
-        table.split[rows[held_out]] = new_split
+        self._hold_out(table, hold_out_images, images, new_split)
 
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
         """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
         return folds(self._units(table), table.strata, number, self.split_seed)
+
+    def _hold_out(self, table: SampleTable, draw: Callable[..., np.ndarray], size: float, new_split: Split) -> None:
+        if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
+            return  # what would be drawn here gives way to it
+        rows = table.rows("train")
+        held_out = draw(self._units(table)[rows], table.strata[rows], size, self.split_seed)
+        table.split[rows[held_out]] = new_split
 
     def _units(self, table: SampleTable) -> np.ndarray:
         if table.patients is not None:
@@ -269,7 +269,7 @@ class MedicalDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         """Verify the files, in one process per machine."""
         for split in SPLITS if self.verify else ():
-            reader = self.make_reader(split)
+            reader = self.make_reader(split, self.size)
             if hasattr(reader, "verify"):
                 reader.verify(self.samples.rows(split))
 
@@ -286,91 +286,3 @@ class MedicalDataModule(LightningDataModule):
                 raise UserError(f"the {split} split is empty\nin the data under {self.root}")
         if self.run_split is not None and not self.follows_run and stage != "predict":
             self.run_split.check(self.samples, stage, self.authority)
-
-    def train_dataloader(self) -> MedicalLoader:
-        """Training images, shuffled and augmented; resumes at the Trainer's batch counter."""
-        rank, world = self._place()
-        rows = self.samples.rows("train")
-        chances = balanced_chances(self.samples.targets[rows]) if self.balanced else None
-        sampler = TrainingSampler(len(rows), self.batch_size, self.seed, chances, rank, world)
-        chosen = self.augmentation
-        augment = augmentations.Augmentation(chosen, self.seed, self.in_chans) if chosen else None
-        batches = {"sampler": sampler, "batch_size": sampler.batch_size // world, "batches_done": self._batches_done}
-        return self._loader("train", augment, **batches)
-
-    def statistics_dataloader(self, group: int) -> MedicalLoader:
-        """Every training image once, without augmentation, in groups that ``batch_size`` and processes do not change.
-
-        Args:
-            group: Images in a group; a few less in each where that makes them equal.
-        """
-        rank, world = self._place()
-        order = np.random.default_rng(self.seed).permutation(len(self.samples.rows("train")))
-        groups = np.array_split(order, -(-len(order) // group))[rank::world]
-        return self._loader("train", batch_sampler=[[(int(place), 0) for place in places] for places in groups])
-
-    def val_dataloader(self) -> MedicalLoader:
-        """Validation images in table order."""
-        return self.fixed_dataloader("val")
-
-    def test_dataloader(self) -> MedicalLoader:
-        """Test images in table order."""
-        return self.fixed_dataloader("test")
-
-    def predict_dataloader(self) -> MedicalLoader:
-        """Images of ``predict_split`` in table order."""
-        return self.fixed_dataloader(self.predict_split)
-
-    def fixed_dataloader(self, split: Split) -> MedicalLoader:
-        """Images of a split, each exactly once over all processes, in table order, without augmentation."""
-        rank, world = self._place()
-        size = len(self.samples.rows(split))
-        check_world(size, self.batch_size, world)
-        sampler, batch_size = EvaluationSampler(size, rank, world), equal_batches(size, self.batch_size, world)
-        return self._loader(split, sampler=sampler, batch_size=batch_size)
-
-    def _place(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-    def _batches_done(self) -> int:
-        return 0 if self.trainer is None else self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-
-    def _loader(self, split: Split, augment: augmentations.Augmentation | None = None, **batches: Any) -> MedicalLoader:
-        samples, resize = self.samples, Resize(self.size, self.resize)
-        nodes = 1 if self.trainer is None else self.trainer.num_nodes
-        batch = min(self.batch_size, len(samples.rows(split))) // nodes
-        check_shared_memory((batch, self.in_chans, *self.size), self.num_workers)
-        shuffle = None if self.shuffle_blocks is None else BlockShuffle(self.size, self.shuffle_blocks, self.seed)
-        return MedicalLoader(
-            self.dataset_class(samples, samples.rows(split), self._reader_of(split), resize, augment, shuffle),
-            num_workers=self.num_workers,
-            collate_fn=collate,
-            worker_init_fn=quiet_worker,
-            bridged=partial(setattr, self, "fault"),
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **batches,
-        )
-
-    def _reader_of(self, split: Split) -> Reader:
-        return self.make_reader(split) if self.cache is None else open_cache(self, self.cache, split)
-
-    def _leave_out(self, table: SampleTable) -> None:
-        if self.exclude is None:
-            return
-        if not self.exclude.is_file():
-            raise UserError(f"exclude: no file {self.exclude}\nIt should hold the id of one sample per line.")
-        names = [line.strip() for line in self.exclude.read_text(encoding="utf-8").splitlines() if line.strip()]
-        out = np.isin(table.ids, names)
-        table.split[out] = ""
-        log.info("exclude: %d of %d samples are left out (%d names in the file)", out.sum(), len(out), len(names))
-
-    def _take_subset(self, table: SampleTable, whole: SampleTable) -> None:
-        """Keep some training samples: the first in an order of all that there are, those left out included."""
-        rows = table.rows("train")
-        size = self.train_size if self.train_size is not None else round(self.train_fraction * len(rows))
-        if self.train_size is not None and size > len(rows):
-            raise UserError(f"train_size {size} is more than the {len(rows)} samples of the training split")
-        if size < len(rows):
-            ids = whole.training_order(self.seed)
-            table.train_on(ids[np.isin(ids, table.ids[rows])][: max(1, size)])

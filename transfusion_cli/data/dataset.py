@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from transfusion_cli.data.resize import Resize
 from transfusion_cli.data.samples import SampleTable
+from transfusion_cli.data.transform.resize import Resize
 
 if TYPE_CHECKING:
-    from transfusion_cli.data.augmentation import Augmentation
-    from transfusion_cli.data.shuffle import BlockShuffle
+    from transfusion_cli.data.transform.augmentation import Augmentation
+    from transfusion_cli.data.transform.shuffle import BlockShuffle
 
 Reader = Callable[[int], np.ndarray]
 """Gives the image of a row of the sample table: uint8, or float32 in [0, 1]; (H, W) or (H, W, 3). Must pickle."""

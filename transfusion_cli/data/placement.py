@@ -1,4 +1,7 @@
-"""Moving, turning and scaling images without edges that no image has."""
+"""Moving, turning and scaling images without edges that no image has.
+
+Configs name its class by its path, so that stays.
+"""
 
 from __future__ import annotations
 

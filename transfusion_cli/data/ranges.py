@@ -3,7 +3,7 @@
 import math
 import os
 
-from transfusion_cli.data.limits import MAX_PIXELS
+from transfusion_cli.data.reading.limits import MAX_PIXELS
 from transfusion_cli.errors import UserError
 
 LARGEST_SIDE = math.isqrt(MAX_PIXELS)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.splits import label_matrix, nested_order
+from transfusion_cli.data.splits import in_several_splits, label_matrix, nested_order
+from transfusion_cli.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +100,25 @@ class SampleTable:
         """Take all other samples out of the training split."""
         rows = self.rows("train")
         self.split[rows[~np.isin(self.ids[rows], ids)]] = ""
+
+    def check_disjoint(self, source: str) -> None:
+        """Fail if a patient has images in two splits.
+
+        Args:
+            source: Where the split comes from.
+
+        Raises:
+            UserError: Names one such patient and the splits.
+        """
+        if self.patients is None or not len(crossing := in_several_splits(self.groups, self.split)):
+            return
+        rows = np.flatnonzero(self.groups == crossing[0])
+        where = " and ".join(sorted(set(self.split[rows].tolist()) - {""}))
+        raise UserError(
+            f"{len(crossing)} patient(s) are in more than one split, for example {str(self.patients[rows[0]])!r}\n"
+            f"which has images in {where} of {source}\n"
+            "Give all images of a patient the same split, or leave images out by --data.exclude FILE."
+        )
 
     def frame(self) -> pd.DataFrame:
         """Columns id, patient, split and, where known, domain and exam; one row per sample, in a split or in none."""

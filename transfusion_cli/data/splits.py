@@ -1,4 +1,4 @@
-"""Splits by patient: held-out sets, folds, nested subsets, the disjointness check and the hash.
+"""Splits by patient: held-out sets, folds, nested subsets, what crosses splits, and the hash.
 
 Draws go by who the samples are: by the names of their patients and what the source says of them. The order of the rows
 makes no difference, and one row more or less moves few others.
@@ -122,32 +122,18 @@ def nested_order(units: np.ndarray, strata: np.ndarray, ids: np.ndarray, seed: i
     return np.lexsort((ids, _patient_rank(units, strata, seed, rare_first=True)))
 
 
-def check_disjoint(patients: np.ndarray | None, split: np.ndarray, source: str = "the data") -> None:
-    """Fail if a patient has images in two splits.
+def in_several_splits(groups: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """Find the patients that have images in more than one split: their codes, in order.
 
     Args:
-        patients: Patient of each sample (N,), or None.
-        split: Split of each (N,).
-        source: Where the split comes from.
-
-    Raises:
-        UserError: Names one such patient and the splits.
+        groups: Patient of each sample as a code (N,).
+        split: Split of each, or the empty string (N,).
     """
-    if patients is None:
-        return
     inside = split != ""
-    names, codes = np.unique(patients[inside], return_inverse=True)
-    kinds, split_codes = np.unique(split[inside], return_inverse=True)
-    member = np.zeros((len(names), len(kinds)), dtype=bool)
-    member[codes, split_codes] = True
-    crossing = np.flatnonzero(member.sum(1) > 1)
-    if len(crossing):
-        where = " and ".join(kinds[member[crossing[0]]])
-        raise UserError(
-            f"{len(crossing)} patient(s) are in more than one split, for example {str(names[crossing[0]])!r}\n"
-            f"which has images in {where} of {source}\n"
-            "Give all images of a patient the same split, or leave images out by --data.exclude FILE."
-        )
+    kinds, codes = np.unique(split[inside], return_inverse=True)
+    member = np.zeros((int(groups.max(initial=-1)) + 1, len(kinds)), dtype=bool)
+    member[groups[inside], codes] = True
+    return np.flatnonzero(member.sum(1) > 1)
 
 
 def split_hash(ids: np.ndarray, split: np.ndarray) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfusion_cli.data.duplicates import duplicate_groups
+from transfusion_cli.data.copies import duplicate_groups
 from transfusion_cli.data.samples import SampleTable
 
 

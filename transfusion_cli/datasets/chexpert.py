@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.files import ImageFilesDataModule
-from transfusion_cli.data.labels import BlankPolicy, UncertainPolicy, apply_policies
-from transfusion_cli.data.listed import report_missing
+from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.layout.listed import report_missing
+from transfusion_cli.data.layout.tables import read_table, refuse, require_columns
 from transfusion_cli.data.protocols import check_literal
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.data.tables import read_table, refuse, require_columns
-from transfusion_cli.datasets.chexpert_files import BATCHES, find_table, image_paths
-from transfusion_cli.datasets.chexpert_labels import FIVE, FOURTEEN, MIXED, TABLES, label_name, label_values, positives
-from transfusion_cli.datasets.chexpert_protocols import TRANSFUSION_IMAGES, partial_transfusion, settle
+from transfusion_cli.datasets.families.chexpert_files import BATCHES, find_table, image_paths
+from transfusion_cli.datasets.families.chexpert_labels import (
+    FIVE,
+    FOURTEEN,
+    MIXED,
+    TABLES,
+    label_name,
+    label_values,
+    positives,
+)
+from transfusion_cli.datasets.families.chexpert_protocols import TRANSFUSION_IMAGES, partial_transfusion, settle
+from transfusion_cli.datasets.families.uncertain_labels import BlankPolicy, UncertainPolicy, apply_policies
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 

@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.fundus import FundusDataModule
-from transfusion_cli.data.locate import locate
+from transfusion_cli.data.layout.locate import locate
+from transfusion_cli.data.layout.tables import read_table, refuse, require_columns
+from transfusion_cli.data.layout.tree import image_files
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.data.splits import label_matrix
-from transfusion_cli.data.tables import read_table, refuse, require_columns
-from transfusion_cli.data.tree import image_files
+from transfusion_cli.datasets.families.fundus import FundusDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 

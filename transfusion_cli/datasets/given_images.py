@@ -9,9 +9,9 @@ import torch
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import ImageDataset
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target, num_logits
 
@@ -80,10 +80,10 @@ class GivenImages(MedicalDataModule):
     def _run_decides(self) -> bool:
         return False  # an image that is called like one of the run's is another
 
-    def make_reader(self, split: Split) -> FileReader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> FileReader:
         """Read files as the run's data do."""
         assert self.samples.paths is not None
-        return self.like.file_reader(self.folder, self.samples.paths, self.size)
+        return self.like.file_reader(self.folder, self.samples.paths, size)
 
     def load_samples(self) -> SampleTable:
         """Every image that there is."""

@@ -8,14 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.find_files import as_written, find_files
-from transfusion_cli.data.image_index import ImageIndex, index_folder, index_table, patients_from_paths
-from transfusion_cli.data.intensity import check_window
-from transfusion_cli.data.label_encoding import EncodedLabels, encode_labels, label_strata
-from transfusion_cli.data.patient_column import NO_PATIENTS, advice
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.layout.find_files import as_written, find_files
+from transfusion_cli.data.layout.image_index import ImageIndex, index_folder, index_table, patients_from_paths
+from transfusion_cli.data.layout.label_encoding import EncodedLabels, encode_labels, label_strata
+from transfusion_cli.data.layout.patient_column import NO_PATIENTS, advice
+from transfusion_cli.data.layout.split_column import log_splits, settle_splits
+from transfusion_cli.data.reading.intensity import check_window
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split
-from transfusion_cli.data.split_column import log_splits, settle_splits
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -160,12 +160,12 @@ class ImageTableDataModule(MedicalDataModule):
         assert folder is not None
         return folder
 
-    def make_reader(self, split: Split) -> FileReader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> FileReader:
         """Read files below ``root`` or beside the table."""
         assert self.samples.paths is not None
-        return self.file_reader(self.folder, self.samples.paths, self.size)
+        return self.file_reader(self.folder, self.samples.paths, size)
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files through the window."""
         return FileReader(folder, paths, self.channels, self.window, at_least=size)
 

@@ -1,7 +1,7 @@
 """ISIC 2018, task 3: skin lesions of seven kinds."""
 
-from transfusion_cli.data.skin_images import SkinImagesDataModule
-from transfusion_cli.data.skin_tables import find_table
+from transfusion_cli.datasets.families.skin_images import SkinImagesDataModule
+from transfusion_cli.datasets.families.skin_tables import find_table
 
 
 class ISIC2018DataModule(SkinImagesDataModule):

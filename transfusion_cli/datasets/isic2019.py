@@ -3,8 +3,8 @@
 import numpy as np
 
 from transfusion_cli.data.samples import SampleTable
-from transfusion_cli.data.skin_images import SkinImagesDataModule
-from transfusion_cli.data.skin_tables import find_table
+from transfusion_cli.datasets.families.skin_images import SkinImagesDataModule
+from transfusion_cli.datasets.families.skin_tables import find_table
 
 SOURCES = ("BCN", "HAM", "MSK")
 """What lesion ids begin with: BCN20000 (Barcelona), HAM10000 (Vienna and Queensland), MSK (New York)."""

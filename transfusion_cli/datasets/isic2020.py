@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfusion_cli.data.skin_images import SkinImagesDataModule
-from transfusion_cli.data.skin_tables import find_table, plain_names
-from transfusion_cli.data.tables import numbers, read_table, refuse, require_columns
+from transfusion_cli.data.layout.tables import numbers, read_table, refuse, require_columns
+from transfusion_cli.datasets.families.skin_images import SkinImagesDataModule
+from transfusion_cli.datasets.families.skin_tables import find_table, plain_names
 from transfusion_cli.targets import Target
 
 if TYPE_CHECKING:

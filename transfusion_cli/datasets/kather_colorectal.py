@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.files import OpenFilesDataModule
+from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.open_files import OpenFilesDataModule
 from transfusion_cli.data.protocols import check_literal, deal_images
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 

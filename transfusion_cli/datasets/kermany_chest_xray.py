@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.files import ImageFilesDataModule
+from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.layout.tree import image_files
 from transfusion_cli.data.protocols import check_literal, in_random_order, repeat
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.data.splits import label_matrix
-from transfusion_cli.data.tree import image_files
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.borders import TrimBorders
-from transfusion_cli.data.files import ImageFilesDataModule
+from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.layout.tree import image_files
 from transfusion_cli.data.protocols import check_literal, deal_images, thin_out
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split, as_text
-from transfusion_cli.data.tree import image_files
+from transfusion_cli.datasets.families.borders import TrimBorders
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -133,9 +133,9 @@ class KermanyOCTDataModule(ImageFilesDataModule):
                 thin_out(table, part, size, self.split_seed)
         return table
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int]) -> FileReader:
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files, without their margins if so configured."""
-        if not self.trim_borders:
+        if size is None or not self.trim_borders:
             return super().file_reader(folder, paths, size)
         # Decoded whole: how much is left of an image is not known before.
         return FileReader(folder, paths, self.in_chans, process=TrimBorders())

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.download import download as download_file
-from transfusion_cli.data.npz import read_header, read_npz
-from transfusion_cli.data.readers import ArrayReader
+from transfusion_cli.data.layout.download import download as download_file
+from transfusion_cli.data.reading.npz import read_header, read_npz
+from transfusion_cli.data.reading.readers import ArrayReader
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split, as_text
-from transfusion_cli.datasets.medmnist_facts import FACTS, Flag, Size
+from transfusion_cli.datasets.families.medmnist_facts import FACTS, Flag, Size
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.targets import Target
@@ -106,7 +106,7 @@ class MedMNISTDataModule(MedicalDataModule):
             split=np.repeat(SPLITS, counts),
         )
 
-    def make_reader(self, split: Split) -> ArrayReader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> ArrayReader:
         """Take images from the file's array, mapped or read once."""
         if split not in self._arrays:
             self._arrays[split] = read_npz(self.path, f"{split}_images")

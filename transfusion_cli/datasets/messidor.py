@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.duplicates import duplicate_groups
-from transfusion_cli.data.fundus import FundusDataModule
-from transfusion_cli.data.locate import image_key, locate
+from transfusion_cli.data.copies import duplicate_groups
+from transfusion_cli.data.layout.locate import image_key, locate
+from transfusion_cli.data.layout.tables import read_table, require_columns
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.tables import read_table, require_columns
-from transfusion_cli.datasets.messidor_errata import COPIES, GRADES
+from transfusion_cli.datasets.families.fundus import FundusDataModule
+from transfusion_cli.datasets.families.messidor_errata import COPIES, GRADES
 from transfusion_cli.errors import UserError
 
 if TYPE_CHECKING:

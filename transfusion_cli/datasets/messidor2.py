@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.fundus import FundusDataModule
-from transfusion_cli.data.locate import image_key, locate
+from transfusion_cli.data.layout.locate import image_key, locate
+from transfusion_cli.data.layout.tables import numbers, read_table
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.data.splits import label_matrix
-from transfusion_cli.data.tables import numbers, read_table
+from transfusion_cli.datasets.families.fundus import FundusDataModule
 from transfusion_cli.errors import UserError
 
 log = logging.getLogger(__name__)

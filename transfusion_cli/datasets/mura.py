@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfusion_cli.data.files import ImageFilesDataModule
+from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean

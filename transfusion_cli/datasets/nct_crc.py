@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from transfusion_cli.data.files import OpenFilesDataModule
+from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.open_files import OpenFilesDataModule
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.tree import image_files
 from transfusion_cli.targets import Target
 
 log = logging.getLogger(__name__)

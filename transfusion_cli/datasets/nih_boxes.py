@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfusion_cli.data.tables import refuse
+from transfusion_cli.data.layout.tables import refuse
 from transfusion_cli.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.files import OpenFilesDataModule
-from transfusion_cli.data.gunzip import gunzip
-from transfusion_cli.data.hdf5 import HDF5Reader, open_array
+from transfusion_cli.data.layout.gunzip import gunzip
+from transfusion_cli.data.layout.tables import read_table, refuse, require_columns
+from transfusion_cli.data.open_files import OpenFilesDataModule
 from transfusion_cli.data.protocols import check_literal
+from transfusion_cli.data.reading.hdf5 import HDF5Reader, open_array
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split, as_text
-from transfusion_cli.data.tables import read_table, refuse, require_columns
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -118,7 +118,7 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
                 table.split[table.rows(split)[size:]] = ""
         return table
 
-    def make_reader(self, split: Split) -> HDF5Reader:
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> HDF5Reader:
         """Take images from the HDF5 file of a split."""
         _ = self.samples  # knows the rows
         rows, path = self._rows[split], self._images(split)

@@ -77,14 +77,15 @@ class PhantomDataModule(MedicalDataModule):
         self.hold_out_patients(table, self.val_fraction, "val")
         return table
 
-    def make_reader(self, split: Split) -> Reader:
-        """Draw images of any split at the size of the network.
+    def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
+        """Draw images of any split at a size, that of the network if None.
 
         Raises:
             UserError: nothing could be seen at that size.
         """
-        if min(self.size) < SMALLEST:
-            raise UserError(f"phantoms need {SMALLEST} pixels at least, got {self.size}\nTry --data.image_size 64")
-        if self._reader is None or self._reader.size != max(self.size):
-            self._reader = PhantomReader(self.anatomy_seed, self.images_per_patient, max(self.size))
+        size = size or self.size
+        if min(size) < SMALLEST:
+            raise UserError(f"phantoms need {SMALLEST} pixels at least, got {size}\nTry --data.image_size 64")
+        if self._reader is None or self._reader.size != max(size):
+            self._reader = PhantomReader(self.anatomy_seed, self.images_per_patient, max(size))
         return self._reader

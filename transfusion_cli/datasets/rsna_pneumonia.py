@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from transfusion_cli.data.files import ImageFilesDataModule
-from transfusion_cli.data.listed import report_missing, which_folder
+from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.layout.listed import report_missing, which_folder
+from transfusion_cli.data.layout.tables import numbers, read_table, refuse, require_columns
 from transfusion_cli.data.samples import SampleTable, as_text
-from transfusion_cli.data.tables import numbers, read_table, refuse, require_columns
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 

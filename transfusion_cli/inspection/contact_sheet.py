@@ -11,7 +11,6 @@ from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.samples import Split
 from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.errors import UserError
-from transfusion_cli.inspection.image_facts import undisturbed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +77,7 @@ def exhibits(data: MedicalDataModule, rows: np.ndarray, split: Split, epochs: in
         split: That split. Of others than ``train`` there is nothing after resizing.
         epochs: Augmented versions of each.
     """
-    raw = undisturbed(data.make_reader(split))
+    raw = data.make_reader(split, None)
     plain = data.fixed_dataloader(split).dataset
     places = np.searchsorted(data.samples.rows(split), rows).tolist()
     trains = split == "train" and len(data.augmentation) > 0

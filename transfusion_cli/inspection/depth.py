@@ -7,7 +7,7 @@ import contextlib
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.inspection.image_facts import FULL, greatest, undisturbed
+from transfusion_cli.inspection.image_facts import FULL, greatest
 
 DEPTHS = (8, 10, 12, 14)
 """Bits that cameras and scanners have; a 16-bit file whose values stay below 2^14 holds one of these."""
@@ -45,6 +45,6 @@ def depth_remark(data: MedicalDataModule, images: int = 16) -> str | None:
     rows = np.flatnonzero(table.split != "")
     for row in rows[np.linspace(0, len(rows) - 1, min(images, len(rows))).astype(int)].tolist():
         with contextlib.suppress(Exception):  # what cannot be read is no matter here
-            peak = max(peak, greatest(undisturbed(data.make_reader(table.split[row])), row))
+            peak = max(peak, greatest(data.make_reader(table.split[row], None), row))
     found = depth_of(peak)
     return None if found is None else "\n".join(found)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_cli.data.dataset import Reader
-from transfusion_cli.data.images import open_picture
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.reading.images import open_picture
+from transfusion_cli.data.reading.readers import FileReader
 
 READ, MISSING, UNREADABLE = 1, 2, 3
 """Values of ``state``; 0 for rows that were not looked at."""
@@ -33,14 +33,6 @@ FULL = 65535
 """What 16-bit grey files, other than DICOM, have for white unless a window says otherwise."""
 
 _MODES = {"1": (1, False), "L": (8, False), "LA": (8, False), "I": (32, False), "F": (32, False)}
-
-
-def undisturbed(reader: Reader) -> Reader:
-    """The same reader without what changes pixels on the way: JPEG is decoded whole, so truncated files are found."""
-    reader = copy.copy(reader)
-    if isinstance(reader, FileReader):
-        reader.at_least = reader.process = None
-    return reader
 
 
 def image_facts(reader: Reader, row: int) -> np.ndarray:
@@ -113,7 +105,7 @@ def _as_stored(path: Path) -> tuple[int, bool, bool] | None:
             with tifffile.TiffFile(path) as tiff:
                 page = tiff.pages.first
                 return int(page.bitspersample), page.samplesperpixel > 1, False
-        from transfusion_cli.data.dicom import read_header
+        from transfusion_cli.data.reading.dicom import read_header
 
         header = read_header(path, stop_before_pixels=True)
         return int(header.BitsStored), int(header.SamplesPerPixel) > 1, False

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.find_files import find_files
-from transfusion_cli.data.readers import FileReader
+from transfusion_cli.data.layout.find_files import find_files
+from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.inspection.counts import ALL_SPLITS
 
 THREADS = 16
@@ -26,7 +26,7 @@ def missing_rows(data: MedicalDataModule) -> np.ndarray:
     table, missing = data.samples, []
     for split in ALL_SPLITS:
         rows = table.rows(split)  # type: ignore[arg-type]
-        if len(rows) and isinstance(reader := data.make_reader(split), FileReader):  # type: ignore[arg-type]
+        if len(rows) and isinstance(reader := data.make_reader(split, None), FileReader):  # type: ignore[arg-type]
             missing.append(rows[~_are_there(reader.root, reader.paths[rows])])
     return np.sort(np.concatenate(missing)) if missing else np.zeros(0, dtype=np.int64)
 
@@ -37,7 +37,7 @@ def missing_remark(data: MedicalDataModule) -> str | None:
     if not len(rows):
         return None
     table, first = data.samples, int(rows[0])
-    reader = data.make_reader(table.split[first])
+    reader = data.make_reader(table.split[first], None)
     assert isinstance(reader, FileReader)
     total, name = int((table.split != "").sum()), str(reader.paths[first])
     what = f"{len(rows):,} of {total:,} images are not there, for example {reader.root / name}"

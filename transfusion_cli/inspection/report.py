@@ -14,7 +14,7 @@ from transfusion_cli.inspection import image_checks, table_checks
 from transfusion_cli.inspection.counts import ALL_SPLITS, co_occurrence, count, spread
 from transfusion_cli.inspection.duplicates import Duplicates, find_duplicates
 from transfusion_cli.inspection.finding import LEVELS, Finding
-from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE, undisturbed
+from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE
 from transfusion_cli.inspection.scan import Scan, scan
 
 if TYPE_CHECKING:
@@ -116,15 +116,14 @@ def inspect(data: MedicalDataModule, workers: int | None = None, progress: bool 
     target, names, leak = data.target, data.class_names, data.known_leak
     # A module that is used refuses to go on where its samples are wrong; here they are to be looked at.
     findings = [*table_checks.check_published(table, getattr(data, "published", {}), target, names, leak)]
-    data._leave_out(table)
-    data._samples = table
+    data.look_at(table)
     counts = count(table, target, names)
     findings += table_checks.check_ids(table)
     findings += table_checks.check_counts(counts, target)
     findings += table_checks.check_patients(table, leak)
 
     used = [split for split in ALL_SPLITS if (table.split == split).any()]
-    seen = scan(table, {split: undisturbed(data.make_reader(split)) for split in used}, workers, progress)  # type: ignore[arg-type]
+    seen = scan(table, {split: data.make_reader(split, None) for split in used}, workers, progress)  # type: ignore[arg-type]
     facts = seen.facts
     duplicates = find_duplicates(table, facts["digest"], (facts["state"] == READ) & (facts["contrast"] > 0))
     findings += image_checks.check_readable(table, seen)

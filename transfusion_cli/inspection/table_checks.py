@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from transfusion_cli.data.samples import SPLITS, SampleTable
+from transfusion_cli.data.splits import in_several_splits
 from transfusion_cli.inspection.counts import published_counts
 from transfusion_cli.inspection.finding import Finding, examples
 from transfusion_cli.targets import Target
@@ -80,15 +81,11 @@ def check_patients(table: SampleTable, known_leak: str) -> Iterator[Finding]:
         message = "no patients are known: whether a patient is in two splits cannot be checked"
         yield Finding("note", "patients", message, "Intervals are over images, and too narrow where patients recur.")
         return
-    inside = np.flatnonzero(np.isin(table.split, SPLITS))
-    groups = table.groups[inside]
-    member = np.zeros((int(table.groups.max(initial=-1)) + 1, len(SPLITS)), dtype=bool)
-    for column, split in enumerate(SPLITS):
-        member[groups[table.split[inside] == split], column] = True
-    crossing = np.flatnonzero(member.sum(1) > 1)
+    labelled = np.isin(table.split, SPLITS)
+    crossing = in_several_splits(table.groups, np.where(labelled, table.split, ""))
     if len(crossing):
-        images = np.isin(groups, crossing)
-        names = np.unique(table.patients[inside[images]])
+        images = labelled & np.isin(table.groups, crossing)
+        names = np.unique(table.patients[images])
         message = (
             f"{len(crossing):,} patients are in more than one split, with {images.sum():,} images: {examples(names)}"
         )

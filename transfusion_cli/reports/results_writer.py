@@ -135,7 +135,7 @@ def tell_unread(data: Any, index: np.ndarray) -> None:
         return
     many, reason = f"{len(rows):,} of {len(index):,} images could not be read", ""
     try:
-        data.make_reader("predict")(int(rows.min()))
+        data.make_reader("predict", data.size)(int(rows.min()))
     except UserError as error:
         reason = ": ".join(str(error).splitlines()[:2])
     if len(rows) == len(index):

@@ -1,0 +1,1 @@
+"""Pixels: image files of every kind, and arrays."""

@@ -1,0 +1,1 @@
+"""What the data sets of one kind share, and the facts of single ones."""

@@ -1,0 +1,92 @@
+"""What data sets of retinal photographs share."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.layout.tables import refuse, require_columns
+from transfusion_cli.data.reading.readers import FileReader
+from transfusion_cli.datasets.families.fundus_image import FundusProcess
+from transfusion_cli.errors import UserError
+from transfusion_cli.targets import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+
+class FundusDataModule(ImageFilesDataModule):
+    """Photographs of the retina, graded for diabetic retinopathy (DR).
+
+    Args:
+        task: ``grade`` for the ordered grades, ``referable`` for grade 2 and above against the rest.
+        circle_crop: Cut each image to the square around its bright disc, so that the retina is as large in all of them.
+        local_average: Take the local average of the colours away (B. Graham 2015): the width of the Gaussian in
+            units of the disc's radius, 0.033 as in that report. Null keeps the colours.
+        test_fraction: Share of the patients (or images) held out for the test where the data have no test split.
+        kwargs: As for ``MedicalDataModule``.
+    """
+
+    grades: ClassVar[tuple[str, ...]] = ("no DR", "mild", "moderate", "severe", "proliferative")
+    """Names of the grades, from 0 on."""
+
+    in_chans = 3
+    default_augmentation = "mirror"
+
+    def __init__(
+        self,
+        task: Literal["grade", "referable"] = "grade",
+        circle_crop: bool = True,
+        local_average: float | None = None,
+        test_fraction: float = 0.2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if local_average is not None and local_average <= 0:
+            raise UserError(f"local_average must be more than 0, got {local_average}\nTry --data.local_average 0.033")
+        if not 0 < test_fraction < 1:
+            raise UserError(
+                f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.2"
+            )
+        self.task, self.circle_crop, self.local_average = task, circle_crop, local_average
+        self.test_fraction = test_fraction
+
+    @property
+    def target(self) -> Target:
+        """Ordered grades, or referable or not."""
+        return "ordinal" if self.task == "grade" else "binary"
+
+    @property
+    def class_names(self) -> list[str]:
+        """The grades, the lowest first."""
+        return list(self.grades) if self.task == "grade" else ["not referable", "referable"]
+
+    def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
+        """Read files and prepare them; decoded large enough for a disc of half the image's side."""
+        if size is None or not (self.circle_crop or self.local_average):
+            return super().file_reader(folder, paths, size)
+        twice = 2 * size[0], 2 * size[1]
+        process = FundusProcess(self.circle_crop, self.local_average, max(twice))
+        return FileReader(folder, paths, self.in_chans, at_least=twice, process=process)
+
+    def encode(self, grades: np.ndarray) -> np.ndarray:
+        """Targets of grades (N,), -1 where unknown: int64 (N,), or float32 (N, 1) for referable DR."""
+        if self.target != "binary":
+            return grades
+        return np.where(grades < 0, np.nan, grades >= 2).astype(np.float32)[:, None]
+
+    def read_grades(self, frame: "pd.DataFrame", column: str, path: "Path", highest: int = 4) -> np.ndarray:
+        """Grades of a column (N,), from 0 to ``highest``, -1 where blank.
+
+        Raises:
+            UserError: No such column, or what is no grade.
+        """
+        import pandas as pd
+
+        require_columns(frame, [column], path)
+        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+        bad = ~np.isin(values, range(highest + 1)) & ~frame[column].isna().to_numpy()
+        refuse(bad, frame[column], column, path, f"0 to {highest}, or blank where unknown")
+        return np.nan_to_num(values, nan=-1).astype(np.int64)
