@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support.networks import randomised
 from torch import nn
 
-from transfusion_cli.analysis.effective_rank import effective_rank, weight_matrices
 from transfusion_cli.analysis.filters import chance_likeness, gabor_likeness, grey_filters, stretched
+from transfusion_cli.analysis.measures.effective_rank import effective_rank, weight_matrices
 from transfusion_cli.analysis.weights import movement, stage_of_tensors
 from transfusion_cli.models.gabor import gabor_bank
 

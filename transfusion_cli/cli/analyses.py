@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfusion_cli.analysis.barrier import barrier_height, interpolate
-from transfusion_cli.analysis.effective_rank import effective_rank, weight_matrices
 from transfusion_cli.analysis.filters import chance_likeness, gabor_likeness, grey_filters, stretched
 from transfusion_cli.analysis.knn import collect_features, neighbour_metrics
+from transfusion_cli.analysis.measures.effective_rank import effective_rank, weight_matrices
 from transfusion_cli.analysis.pairs import layer_similarity
 from transfusion_cli.analysis.robustness import TRAINED, stage_robustness
 from transfusion_cli.analysis.taps import POOLED
