@@ -17,3 +17,13 @@ MEASURES: Mapping[str, Callable[[PairMoments], Score]] = {
     "procrustes": procrustes,
 }
 """Each with its usual options; all of them work on the same moments."""
+
+TITLES = {
+    "cca": "Mean CCA",
+    "svcca": "SVCCA",
+    "pwcca": "PWCCA",
+    "cka": "Linear CKA, unbiased",
+    "cka_biased": "Linear CKA, biased",
+    "procrustes": "Procrustes",
+}
+"""What figures and tables call them."""
