@@ -20,8 +20,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 
-from transfusion_cli.analysis.cca import cca_coefficients
-from transfusion_cli.analysis.streaming import PairMoments
+from transfusion_cli.analysis.measures.cca import cca_coefficients
+from transfusion_cli.analysis.measures.streaming import PairMoments
 
 BATCH = 1000
 

@@ -3,15 +3,9 @@
 import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
-from support.subjects import CountingLoader, hooks, subject
 
-from transfusion_cli.analysis.knn import (
-    Features,
-    answer_matrix,
-    collect_features,
-    neighbour_metrics,
-    neighbour_votes,
-)
+from transfusion_cli.analysis.features import Features
+from transfusion_cli.analysis.knn import answer_matrix, neighbour_metrics, neighbour_votes
 
 
 def clusters(n, seed, classes=3, spread=0.1):
@@ -56,17 +50,3 @@ def test_unknown_labels_do_not_vote():
     assert votes[0].tolist() == pytest.approx([1, 0.5]), "no known neighbour: the mean of all"
     assert votes[1].tolist() == pytest.approx([0, 0.5])
     assert answer_matrix("multiclass", torch.tensor([1, -1]), 2)[1].isnan().all()
-
-
-def test_features_of_several_networks_in_one_pass():
-    loader, subjects = CountingLoader(2), [subject("a"), subject("b", 1)]
-    found = collect_features(subjects, {"a": ["layer1"], "b": ["layer1", "pooled"]}, loader)
-    assert loader.read == 2
-    assert {key: tuple(x.shape) for key, x in found.layers.items()} == {
-        ("a", "layer1"): (16, 16),
-        ("b", "layer1"): (16, 16),
-        ("b", "pooled"): (16, 64),
-    }
-    assert not torch.equal(found.layers["a", "layer1"], found.layers["b", "layer1"])
-    assert found.index.tolist() == list(range(16))
-    assert all(hooks(s.network) == 0 for s in subjects)

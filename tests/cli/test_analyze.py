@@ -7,8 +7,8 @@ import pytest
 import torch
 from support.commands import mistake, transfusion, write_configs
 
-from transfusion_cli.cli.analyses import start_and_end
-from transfusion_cli.cli.networks import Spec, load_networks
+from transfusion_cli.analysis.networks import load_networks
+from transfusion_cli.analysis.spec import Spec
 
 A, B = "lightning_logs/bn/version_0", "lightning_logs/still/version_0"
 
@@ -168,19 +168,3 @@ def test_one_network_alone():
 )
 def test_mistakes(command, words, capsys):
     assert words in mistake(command, capsys)
-
-
-def test_trained_networks_are_put_beside_their_starts():
-    names = [("a/0", "b/0"), ("init:a/0", "init:b/0"), ("init:a/0", "a/0"), ("a/0", "c/0")]
-    rows = [
-        {"network_a": a, "network_b": b, "layer_a": layer, "measure": measure, "value": value + shift, "pair": "p"}
-        for value, (a, b) in enumerate(names)
-        for layer, shift in (("conv1", 0.0), ("layer1", 0.5))
-        for measure in ("cca", "cka")
-    ]
-    points = start_and_end(pd.DataFrame(rows), "cca")
-    assert points.to_dict("records") == [
-        {"layer": "conv1", "pair": "p", "start": 1.0, "end": 0.0},
-        {"layer": "layer1", "pair": "p", "start": 1.5, "end": 0.5},
-    ]
-    assert not len(start_and_end(pd.DataFrame(rows[-4:]), "cca"))

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from sklearn import metrics as sk
 from support.runs import make_task, make_trainer
 from support.tiny import TinyDataModule
 
-from transfusion_cli.cli.bench import Bench
+from transfusion_cli.analysis.scores import scores_for
 from transfusion_cli.data.samples import as_text
 from transfusion_cli.reports.figures import evaluation_figures
 from transfusion_cli.reports.results_writer import ResultsWriter
@@ -47,8 +46,7 @@ def test_every_ranking_goes_by_the_logits(tmp_path, kind):
         if label.get_text().startswith(("positive", "c "))
     ]
     assert text.endswith(f"{expected:.3f}")
-    bench = SimpleNamespace(data=data)
-    assert Bench.scores_for(bench, task)(logits, targets)["auroc"] == task.evaluation.metrics["auroc"]
+    assert scores_for(task, data)(logits, targets)["auroc"] == task.evaluation.metrics["auroc"]
 
 
 class Formulas(TinyDataModule):

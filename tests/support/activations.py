@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from transfusion_cli.analysis.streaming import PairMoments
+from transfusion_cli.analysis.measures.streaming import PairMoments
 
 
 def related(n: int, d1: int, d2: int, shared: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -1,1 +1,4 @@
-"""How similar representations are, layer by layer, and how similar they would be by chance."""
+"""What is inside networks: an analysis a file, and the parts that several of them use."""
+
+ANALYSES = ("similarity", "weights", "filters", "barrier", "robustness", "knn")
+"""The modules with an ``Analysis`` each, in the order in which they are told of; ``base.analyses`` imports them."""

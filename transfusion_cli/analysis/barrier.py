@@ -3,17 +3,70 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from transfusion_cli.analysis import tables
+from transfusion_cli.analysis.base import Analysis, Findings, natural, whole
 from transfusion_cli.analysis.evaluate import predict_all
-from transfusion_cli.analysis.subject import Batch, Metrics, Subject
+from transfusion_cli.analysis.scores import Metrics, scores_for
+from transfusion_cli.analysis.style import FONT, TITLES, draw_legend, new_axes, new_figure, styles
+from transfusion_cli.analysis.subject import Batch, Subject
+from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.errors import UserError
+from transfusion_cli.figure import Figure
 from transfusion_cli.models.batch_norm import batch_norm_layers, reestimate_statistics
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+log = logging.getLogger(__name__)
+
+
+class Barrier(Analysis):
+    """The loss along the line between each two networks of one architecture."""
+
+    name = "barrier"
+    networks = 2
+
+    def add_flags(self, add: Callable[..., Any]) -> None:
+        """Points of the line, and what statistics are estimated on there."""
+        add("--points", type=natural, default=11, metavar="N", help="of the line between two networks (barrier)")
+        batches = "batches for BatchNorm statistics on that line; 0: none"
+        add("--reestimate", type=whole, default=8, metavar="N", help=batches)
+
+    def run(self, bench: Workbench) -> Findings:
+        """Walk along every line; networks that none leads between are warned of."""
+        options, statistics = bench.options, []
+        if options.reestimate:
+            images = options.reestimate * bench.data.batch_size
+            statistics = [batch["image"] for batch in bench.batches("statistics", "train", images)]
+        rows: list[dict[str, Any]] = []
+        heights: dict[str, float] = {}
+        lines = ["Loss barrier: the greatest excess of the loss over the line between its ends"]
+        for (a, one), (b, other) in combinations(zip(bench.networks, bench.subjects, strict=True), 2):
+            score, pair = scores_for(a.task, bench.data), f"{a.name} to {b.name}"
+            batches = bench.batches(pair)
+            try:
+                along = interpolate(one, other, batches, score, options.points, statistics, options.device)
+            except UserError as error:
+                log.warning("%s", error)
+                continue
+            alphas, losses = zip(*((r["alpha"], r["value"]) for r in along if r["measure"] == "loss"), strict=True)
+            heights[pair] = barrier_height(alphas, losses)
+            lines.append(f"  {pair:<40} {heights[pair]:.4f}   (ends {losses[0]:.4f} and {losses[-1]:.4f})")
+            common = {"network_a": a.name, "network_b": b.name, "pair": pair}
+            rows += [{**common, **row, "loss_barrier": heights[pair]} for row in along]
+        if not rows:
+            raise UserError("No two of these networks have the same tensors: there is no line between them.")
+        figures = {"loss barrier": barrier_figure(tables.frame(rows), heights)}
+        return Findings({"barrier": rows}, figures, "\n".join(lines))
 
 
 def interpolate(
@@ -113,3 +166,25 @@ def _between(a: Subject, b: Subject, alpha: float) -> dict[str, Tensor]:
 def _input(a: Subject, b: Subject, alpha: float, images: Tensor) -> Tensor:
     """Where the networks normalise differently, the input goes from the one's to the other's as well."""
     return torch.lerp(a.normalise(images), b.normalise(images), alpha)
+
+
+def barrier_figure(frame: DataFrame, heights: Mapping[str, float]) -> Figure:
+    """Loss and AUROC along the straight line between two networks.
+
+    Args:
+        frame: rows with pair, alpha, measure and value.
+        heights: barrier of the loss by pair.
+    """
+    shown = [measure for measure in ("loss", "auroc") if frame[frame["measure"] == measure]["value"].notna().any()]
+    figure = new_figure(2.8 + 3.4 * len(shown), 3.8)
+    for position, measure in enumerate(shown, start=1):
+        axes = new_axes(figure, position=(1, len(shown), position), ylabel=TITLES[measure])
+        part = frame[frame["measure"] == measure]
+        for (pair, own), (color, line) in zip(part.groupby("pair", sort=False), styles(), strict=False):
+            label = f"{pair}\nbarrier {heights[str(pair)]:.3f}" if position == 1 else None
+            axes.plot(own["alpha"], own["value"], color=color, linestyle=line, marker="o", markersize=3.5, label=label)
+            ends = own["value"].iloc[[0, -1]]
+            axes.plot([0, 1], ends, color=color, linewidth=0.8, linestyle=":")
+        axes.set_xlabel("α, from the first network to the second", fontsize=FONT)
+    draw_legend(figure)
+    return figure

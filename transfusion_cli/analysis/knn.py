@@ -2,62 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from transfusion_cli.analysis.subject import Batch, Subject
-from transfusion_cli.analysis.taps import Taps
-from transfusion_cli.metrics.classification import ClassificationEvaluation
+from transfusion_cli.analysis import tables
+from transfusion_cli.analysis.base import Analysis, Findings, natural
+from transfusion_cli.analysis.features import Features, collect_features
+from transfusion_cli.analysis.scores import auroc_and_accuracy
+from transfusion_cli.analysis.style import TITLES, draw_legend, new_axes, new_figure, put_layers, styles
+from transfusion_cli.analysis.workbench import Workbench
+from transfusion_cli.figure import Figure
 from transfusion_cli.targets import Target
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-@dataclass(frozen=True)
-class Features:
-    """Pooled activations of N images.
-
-    Args:
-        layers: (N, C) by network and layer, float32 on the CPU.
-        targets: as the data give them.
-        index: (N,), which sample.
-    """
-
-    layers: dict[tuple[str, str], Tensor]
-    targets: Tensor
-    index: Tensor
+MEASURES = ("accuracy", "auroc")
 
 
-@torch.no_grad()
-def collect_features(
-    subjects: Sequence[Subject],
-    layers: dict[str, list[str]],
-    batches: Iterable[Batch],
-    device: torch.device | str = "cpu",
-) -> Features:
-    """Run all networks over the batches, each read once.
+class NearestNeighbours(Analysis):
+    """What nearest neighbours among training images read off each layer."""
 
-    Args:
-        subjects: the networks.
-        layers: layers of each, by its name.
-        batches: the images.
-        device: where the networks are.
-    """
-    found: dict[tuple[str, str], list[Tensor]] = {}
-    targets, index = [], []
-    for batch in batches:
-        images = batch["image"].to(device)
-        targets.append(batch["target"])
-        index.append(batch["index"])
-        for subject in subjects:
-            with Taps(subject.network, layers[subject.name], positions=1) as taps:
-                subject(images)
-                for layer, activation in taps.take().items():
-                    found.setdefault((subject.name, layer), []).append(activation.pooled.float().cpu())
-    return Features({key: torch.cat(parts) for key, parts in found.items()}, torch.cat(targets), torch.cat(index))
+    name = "knn"
+
+    def add_flags(self, add: Callable[..., Any]) -> None:
+        """How many neighbours, among how many images."""
+        add("--neighbours", type=natural, default=10, metavar="K", help="of each image (knn)")
+        images = "training images to find neighbours among (knn)"
+        add("--reference", type=natural, default=5000, metavar="N", help=images)
+
+    def run(self, bench: Workbench) -> Findings:
+        """Look, beside what the frequencies of the classes alone would reach."""
+        options, data = bench.options, bench.data
+        reference, queries = (
+            collect_features(bench.subjects, bench.layers, batches, options.device)
+            for batches in (bench.batches("reference", "train", options.reference), bench.batches("queries"))
+        )
+        rows = neighbour_metrics(reference, queries, data.target, data.class_names, options.neighbours)
+        frame = tables.frame(rows)
+        frame["group"] = frame["network"].map(bench.groups)
+        figures, texts = {}, []
+        for measure in MEASURES:
+            part = frame[frame["measure"] == measure]
+            figures[f"nearest neighbours {measure}"] = neighbours_figure(part, TITLES[measure])
+            table = part.pivot_table("value", "network", "layer", sort=False).map("{:.3f}".format)
+            chance = f"(chance {part['chance'].mean():.3f})"
+            texts.append(f"{TITLES[measure]} of {options.neighbours} nearest neighbours {chance}\n{tables.text(table)}")
+        return Findings({"knn": rows}, figures, "\n\n".join(texts))
 
 
 def neighbour_votes(
@@ -126,13 +121,32 @@ def neighbour_metrics(
     answers = answer_matrix(target, reference.targets, len(class_names))
     same = (reference.index, queries.index)
     base = answers.nanmean(dim=0).expand(len(queries.targets), -1)
-    chance = ClassificationEvaluation.of(target, class_names, base, queries.targets).metrics
+    chance = auroc_and_accuracy(target, class_names, base, queries.targets)
     rows = []
     for (network, layer), features in queries.layers.items():
         votes = neighbour_votes(reference.layers[network, layer], answers, features, k, same)
-        metrics = ClassificationEvaluation.of(target, class_names, votes, queries.targets).metrics
+        metrics = auroc_and_accuracy(target, class_names, votes, queries.targets)
         counts = {"k": k, "n_reference": len(reference.index), "n": len(queries.index)}
-        for measure in ("accuracy", "auroc"):
+        for measure in MEASURES:
             values = {"measure": measure, "value": metrics[measure], "chance": chance[measure]}
             rows.append({"network": network, "layer": layer, **values, **counts})
     return rows
+
+
+def neighbours_figure(frame: DataFrame, title: str) -> Figure:
+    """What nearest neighbours read off each layer.
+
+    Args:
+        frame: rows of one measure, with group, layer, value and chance.
+        title: of the measure.
+    """
+    layers = list(dict.fromkeys(frame["layer"]))
+    figure = new_figure(max(5.0, 1.6 + 0.75 * len(layers)) + 2.0, 3.8)
+    axes = new_axes(figure, ylabel=f"{title} of nearest neighbours")
+    axes.axhline(frame["chance"].mean(), color="0.4", linewidth=1, linestyle=":", label="chance")
+    for (group, part), (color, line) in zip(frame.groupby("group", sort=False), styles(), strict=False):
+        mean = part.groupby("layer", sort=False)["value"].mean().reindex(layers)
+        axes.plot(layers, mean, color=color, linestyle=line, marker="o", markersize=4.5, label=group)
+    put_layers(axes, layers)
+    draw_legend(figure)
+    return figure

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from transfusion_cli.analysis.measures import MEASURES
-from transfusion_cli.analysis.score import Score
-from transfusion_cli.analysis.streaming import PairMoments
+from transfusion_cli.analysis.measures.score import Score
+from transfusion_cli.analysis.measures.streaming import PairMoments
 from transfusion_cli.analysis.subject import Batch, Subject
 from transfusion_cli.analysis.taps import Activation, Taps
 from transfusion_cli.errors import UserError

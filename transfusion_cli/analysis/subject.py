@@ -10,9 +10,6 @@ from torch import Tensor, nn
 Batch = Mapping[str, Tensor]
 """``image`` (B, C, H, W), ``target`` and ``index``, as the data modules give them."""
 
-Metrics = Callable[[Tensor, Tensor], dict[str, float]]
-"""Metrics by name of logits (N, outputs) and targets, such as loss and AUROC."""
-
 
 @dataclass(frozen=True)
 class Subject:

@@ -1,34 +1,53 @@
-"""How far weights have moved: tensor by tensor and stage by stage."""
+"""How far weights have moved, tensor by tensor and stage by stage, and how many directions they use."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from transfusion_cli.errors import UserError
+from transfusion_cli.analysis import tables
+from transfusion_cli.analysis.base import Analysis, Findings
+from transfusion_cli.analysis.measures.effective_rank import effective_rank
+from transfusion_cli.analysis.style import draw_legend, new_axes, new_figure, put_layers, styles
+from transfusion_cli.analysis.workbench import Workbench
+from transfusion_cli.figure import Figure
 from transfusion_cli.models.batch_norm import batch_norm_layers
-from transfusion_cli.models.stages import stages
+from transfusion_cli.models.stages import stage_of_tensors
 
-HEAD = "head"
-"""Stage of the classifier."""
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
-def stage_of_tensors(network: nn.Module) -> dict[str, str]:
-    """Name of each tensor of the state dict to its stage, in the order of the stages; the classifier comes last.
+class Weights(Analysis):
+    """Movement of tensors and stages between each two networks, and effective ranks of each."""
 
-    Where timm does not group the architecture, stages are the outermost modules.
-    """
-    names = list(network.state_dict())
-    try:
-        parts = stages(network)
-    except UserError:
-        return {name: name.partition(".")[0] for name in names}
-    found = {name: stage for stage, members in parts.items() for name in members}
-    return found | {name: HEAD for name in names if name not in found}
+    name = "weights"
+
+    def run(self, bench: Workbench) -> Findings:
+        """Measure; the figure of movement keeps to before and after training where there is such a pair."""
+        ranks = [row for network in bench.networks for row in _ranks(network.name, network.task.network)]
+        ranked = tables.frame(ranks)
+        figures = {"effective rank": rank_figure(ranked.assign(group=ranked["network"].map(bench.groups)))}
+        share = (ranked["effective_rank"] / ranked["full_rank"]).groupby(ranked["network"], sort=False).mean()
+        lines = ["Effective rank of weight matrices, mean share of full rank"]
+        lines += [f"  {name:<24} {value:.3f}" for name, value in share.items()]
+        moves: list[dict[str, Any]] = []
+        for a, b in combinations(bench.networks, 2):
+            names = {"network_a": a.name, "network_b": b.name}
+            moves += [{**names, **row} for row in movement(a.task.network, b.task.network)]
+        if moves:
+            frame = bench.paired(moves)
+            trained = frame[frame["before_after"]]
+            figures["movement by stage"] = movement_figure(trained if len(trained) else frame)
+            part = frame.query("level == 'stage' and role == 'weight' and measure == 'relative_l2'")
+            table = part.pivot_table("value", "pair", "stage", sort=False).map("{:.3f}".format)
+            lines = ["Relative L2 distance of weights by stage", tables.text(table), "", *lines]
+        return Findings({"weights": moves, "effective_rank": ranks}, figures, "\n".join(lines))
 
 
 def roles(network: nn.Module) -> dict[str, str]:
@@ -92,3 +111,60 @@ def _rows(level: str, stage: str, name: str, role: str, products: Tensor) -> Ite
     }
     common = {"level": level, "stage": stage, "name": name, "role": role}
     return ({**common, "measure": m, "value": value, "elements": int(elements)} for m, value in values.items())
+
+
+def _ranks(name: str, network: nn.Module) -> Iterator[dict[str, Any]]:
+    """Rows with network, stage, tensor, effective_rank and full_rank, the greatest it could be."""
+    stage_of = stage_of_tensors(network)
+    for tensor, matrix in weight_matrices(network).items():
+        values = {"effective_rank": effective_rank(matrix), "full_rank": min(matrix.shape)}
+        yield {"network": name, "stage": stage_of[tensor], "tensor": tensor, **values}
+
+
+def weight_matrices(network: nn.Module) -> dict[str, Tensor]:
+    """Every weight of two dimensions or more as a matrix, outputs by everything else: (O, I h w) of a convolution."""
+    return {name: weight.detach().flatten(1) for name, weight in network.named_parameters() if weight.ndim >= 2}
+
+
+def movement_figure(frame: DataFrame) -> Figure:
+    """Relative L2 movement by stage: of weights, and of batch normalisation's scale and shift.
+
+    Args:
+        frame: rows of ``movement`` with a column ``pair``.
+    """
+    rows = frame[(frame["level"] == "stage") & (frame["measure"] == "relative_l2")]
+    shown = [role for role in ("weight", "scale", "shift") if rows[rows["role"] == role]["value"].notna().any()]
+    stages = list(dict.fromkeys(rows["stage"]))
+    figure = new_figure(2.6 + 3.1 * len(shown), 3.8)
+    for position, role in enumerate(shown, start=1):
+        axes = new_axes(figure, position=(1, len(shown), position), title=role)
+        part = rows[rows["role"] == role]
+        for (pair, own), (color, line) in zip(part.groupby("pair", sort=False), styles(), strict=False):
+            mean = own.groupby("stage", sort=False)["value"].mean().reindex(stages)
+            label = str(pair) if position == 1 else None
+            axes.plot(stages, mean, color=color, linestyle=line, marker="o", markersize=4.5, label=label)
+        put_layers(axes, stages)
+        axes.set_ylim(bottom=0)
+        if position == 1:
+            axes.set_ylabel("Relative L2 distance")
+    draw_legend(figure)
+    return figure
+
+
+def rank_figure(frame: DataFrame) -> Figure:
+    """Effective rank of each weight matrix as a share of the greatest it could be.
+
+    Args:
+        frame: rows with group, tensor, effective_rank and full_rank.
+    """
+    tensors = list(dict.fromkeys(frame["tensor"]))
+    figure = new_figure(max(5.0, 1.6 + 0.24 * len(tensors)) + 2.0, 4.2)
+    axes = new_axes(figure, ylabel="Effective rank / full rank")
+    share = frame.assign(share=frame["effective_rank"] / frame["full_rank"])
+    for (group, part), (color, line) in zip(share.groupby("group", sort=False), styles(), strict=False):
+        mean = part.groupby("tensor", sort=False)["share"].mean().reindex(tensors)
+        axes.plot(tensors, mean, color=color, linestyle=line, marker="o", markersize=3, label=group)
+    put_layers(axes, tensors)
+    axes.set_ylim(0, 1.02)
+    draw_legend(figure)
+    return figure

@@ -4,19 +4,19 @@ import json
 import logging
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from transfusion_cli.analysis.measures import MEASURES
-from transfusion_cli.analysis.taps import default_layers, matching_layers
-from transfusion_cli.cli.analyses import ANALYSES
+from transfusion_cli.analysis.base import Analysis, Findings, analyses, natural, whole
+from transfusion_cli.analysis.networks import Network, load_networks
+from transfusion_cli.analysis.spec import Spec
+from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.cli.app import follow
-from transfusion_cli.cli.bench import Bench, Findings
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
 from transfusion_cli.cli.free_path import free_path
-from transfusion_cli.cli.networks import Network, Spec, load_networks, run_config
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import require_writable, whole_file, write_text
@@ -40,7 +40,8 @@ def run(verb: str, args: list[str]) -> Path:
     Returns:
         The folder that was written.
     """
-    parser = flags()
+    known = analyses()
+    parser = flags(known)
     if not args or args[0] in ("-h", "--help"):
         parser.print_help()
         raise SystemExit(0 if args else 2)
@@ -48,19 +49,20 @@ def run(verb: str, args: list[str]) -> Path:
     own, rest = parser.parse_known_args(args[count:])
     if not count:
         raise UserError("Networks come first: transfusion analyze NETWORK NETWORK ... --what similarity")
-    if count == 1 and (alone := [w for w in own.what if ANALYSES[w].networks > 1]):
+    if count == 1 and (alone := [w for w in own.what if known[w].networks > 1]):
         raise UserError(f"{alone[0]} compares two networks or more.\nAdd one, such as init:{args[0]}")
     quieten()
     specs = [Spec.parse(text) for text in args[:count]]
-    config = next((path for path in map(run_config, specs) if path is not None), None)
-    bench = Bench(networks(specs, config, rest), own, lambda: data_module(config, rest))
-    bench.layers = {n.name: layers(n, own.layers) for n in bench.networks}
+    config = next((spec.config for spec in specs if spec.config is not None), None)
+    loaded = networks(specs, rest)
+    layers = {network.name: network.layers(own.layers) for network in loaded}
+    bench = Workbench(loaded, own, lambda: data_module(config, rest), layers)
     folder = free_path((own.out or Path("analysis") / slug(network.name for network in bench.networks)).expanduser())
     require_writable(folder)
     findings = {}
     for what in own.what:
         log.info("%s ...", what)
-        findings[what] = ANALYSES[what].run(bench)
+        findings[what] = known[what].run(bench)
     write(folder, findings, about(bench, args))
     for found in findings.values():
         print(f"\n{found.text}")
@@ -68,49 +70,25 @@ def run(verb: str, args: list[str]) -> Path:
     return folder
 
 
-def flags() -> OwnFlags:
-    """The verb's own flags; all others belong to the config of the data."""
+def flags(known: Mapping[str, Analysis]) -> OwnFlags:
+    """The verb's own flags and those of the analyses; all others belong to the config of the data."""
     parser = OwnFlags("analyze", "Compare representations and weights of networks, layer by layer, on your own images.")
     parser.prog, parser.usage = "transfusion analyze", USAGE
     add = parser.add_argument
     default = ["similarity", "weights", "filters"]
-    add("--what", nargs="+", choices=[*ANALYSES], default=default, metavar="WHAT", help=f"of {', '.join(ANALYSES)}")
-    known = ", ".join(MEASURES)
-    add("--measures", nargs="+", choices=[*MEASURES], default=["cca", "cka"], metavar="M", help=f"of {known}")
+    add("--what", nargs="+", choices=[*known], default=default, metavar="WHAT", help=f"of {', '.join(known)}")
     add("--layers", nargs="+", metavar="GLOB", help="module names, * stops at dots, ** does not; stages by default")
-    add("--all-pairs", action="store_true", help="each layer with each, not only layers of the same name")
     add("--split", choices=("train", "val", "test"), default="val", help="images to look at; val by default")
     add("--batches", type=natural, metavar="N", help="as many batches, spread over the split; all by default")
-    add("--positions", type=whole, default=16, metavar="K", help="drawn from each map; 0 takes the mean over the map")
-    add("--points", type=natural, default=11, metavar="N", help="of the line between two networks (barrier)")
-    add(
-        "--reestimate",
-        type=whole,
-        default=8,
-        metavar="N",
-        help="batches for BatchNorm statistics on that line; 0: none",
-    )
-    add("--neighbours", type=natural, default=10, metavar="K", help="of each image (knn)")
-    add("--reference", type=natural, default=5000, metavar="N", help="training images to find neighbours among (knn)")
+    for analysis in known.values():
+        analysis.add_flags(add)
     add("--seed", type=whole, default=0, help="of the positions and of re-randomised stages")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cuda where there is one")
     add("--out", type=Path, metavar="DIR", help="folder to write; analysis/<networks> by default, never over another")
     return parser
 
 
-def whole(text: str, least: int = 0) -> int:
-    """A whole number from 0."""
-    if not text.isdigit() or int(text) < least:
-        raise ValueError
-    return int(text)
-
-
-def natural(text: str) -> int:
-    """A whole number from 1."""
-    return whole(text, 1)
-
-
-def networks(specs: list[Spec], config: Path | None, rest: list[str]) -> list[Network]:
+def networks(specs: list[Spec], rest: list[str]) -> list[Network]:
     """Load them; where all are drawn at random, the config says of what backbone."""
     template = None
     if all(spec.path is None for spec in specs):
@@ -130,22 +108,12 @@ def data_module(config: Path | None, rest: list[str]) -> Any:
     return data
 
 
-def layers(network: Network, patterns: list[str] | None) -> list[str]:
-    """The layers to look at."""
-    if patterns:
-        return matching_layers(network.task.network, patterns)
-    found = default_layers(network.task.network)
-    if not found:
-        raise UserError(f"timm names no stages of a {network.task.backbone}.\nChoose layers by --layers GLOB.")
-    return found
-
-
 def slug(names: Any) -> str:
     """A folder's name made of the networks'."""
     return re.sub(r"[^\w.+-]+", "-", "_".join(names))[:80].strip("-_")
 
 
-def about(bench: Bench, args: list[str]) -> dict[str, Any]:
+def about(bench: Workbench, args: list[str]) -> dict[str, Any]:
     """What the analysis was made of, for whoever finds the folder."""
     options = {key: str(v) if isinstance(v, Path) else v for key, v in vars(bench.options).items()}
     paths = {n.name: {"as typed": n.spec.text, "file": n.spec.path and str(n.spec.path)} for n in bench.networks}

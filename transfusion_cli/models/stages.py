@@ -26,6 +26,10 @@ TABLES = {
 }
 
 
+HEAD = "head"
+"""Stage of the classifier, where it is to count as one."""
+
+
 def stages(network: nn.Module) -> dict[str, tuple[str, ...]]:
     """Stage to the names of all its tensors in the state dict; the classifier belongs to none.
 
@@ -44,6 +48,20 @@ def stages(network: nn.Module) -> dict[str, tuple[str, ...]]:
         found.setdefault(stage_of[name], []).append(name)
     ordered = sorted(found, key=lambda stage: (not stage.startswith("conv"), int(re.sub(r"\D", "", stage))))
     return {stage: tuple(found[stage]) for stage in ordered}
+
+
+def stage_of_tensors(network: nn.Module) -> dict[str, str]:
+    """Name of each tensor of the state dict to its stage, in the order of the stages; the classifier comes last.
+
+    Where timm does not group the architecture, stages are the outermost modules.
+    """
+    names = list(network.state_dict())
+    try:
+        parts = stages(network)
+    except UserError:
+        return {name: name.partition(".")[0] for name in names}
+    found = {name: stage for stage, members in parts.items() for name in members}
+    return found | {name: HEAD for name in names if name not in found}
 
 
 def prefix(network: nn.Module, up_to: str) -> frozenset[str]:

@@ -24,9 +24,9 @@ def chance_coefficients(d1: int, d2: int, n: int) -> Tensor:
     They depend on nothing but the three numbers, whatever the two covariances. One side alone needs to be Gaussian.
 
     Args:
-        d1: Directions of the first representation.
-        d2: Directions of the second.
-        n: Data points, more than the larger of the two plus one.
+        d1: directions of the first representation.
+        d2: directions of the second.
+        n: data points, more than the larger of the two plus one.
 
     Returns:
         float64 ``(min(d1, d2),)``, largest first.
@@ -84,7 +84,7 @@ def chance_cka(xx: Tensor, yy: Tensor, n: int) -> float:
     Args:
         xx: ``(d1, d1)``, scatter matrix of the first representation.
         yy: ``(d2, d2)``, of the second.
-        n: Data points.
+        n: data points.
     """
     return float(xx.trace() * yy.trace() / ((n - 1) * xx.norm() * yy.norm()))
 
@@ -100,7 +100,7 @@ def chance_procrustes(xx: Tensor, yy: Tensor, n: int) -> float:
     Args:
         xx: ``(d1, d1)``, scatter matrix of the first representation.
         yy: ``(d2, d2)``, of the second.
-        n: Data points.
+        n: data points.
     """
     freedom = n - 1  # also the most directions that n centred points can have
     roots = [torch.linalg.eigvalsh(scatter).clamp(min=0).sqrt()[-freedom:] for scatter in (xx, yy)]

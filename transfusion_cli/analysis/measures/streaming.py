@@ -24,9 +24,9 @@ class PairMoments:
     Write ``u`` and ``v`` for one data point's deviations from the two means.
 
     Attributes:
-        d1: Neurons of the first representation.
-        d2: Neurons of the second.
-        n: Data points so far.
+        d1: neurons of the first representation.
+        d2: neurons of the second.
+        n: data points so far.
         mean1: ``(d1,)``.
         mean2: ``(d2,)``.
         xx: ``(d1, d1)``, the sum of ``u uᵀ``.

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.activations import moments_of, related
 
-from transfusion_cli.analysis.cka import biased_cka, cka
+from transfusion_cli.analysis.measures.cka import biased_cka, cka
 from transfusion_cli.errors import UserError
 
 

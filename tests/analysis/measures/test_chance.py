@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from transfusion_cli.analysis.cca import mean_cca, pwcca, svcca
-from transfusion_cli.analysis.chance import SIMULATED, chance_coefficients
 from transfusion_cli.analysis.measures import MEASURES
-from transfusion_cli.analysis.streaming import PairMoments
+from transfusion_cli.analysis.measures.cca import mean_cca, pwcca, svcca
+from transfusion_cli.analysis.measures.chance import SIMULATED, chance_coefficients
+from transfusion_cli.analysis.measures.streaming import PairMoments
 
 
 @pytest.mark.parametrize(("d", "n", "expected"), [(512, 5_120, 0.271), (512, 20_000, 0.136), (2048, 20_000, 0.275)])

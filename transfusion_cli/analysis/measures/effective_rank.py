@@ -1,9 +1,9 @@
-"""Effective rank of weight matrices."""
+"""How many directions a weight matrix uses."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def effective_rank(matrix: Tensor) -> float:
@@ -20,8 +20,3 @@ def effective_rank(matrix: Tensor) -> float:
         return 0.0
     share = values / total
     return float(torch.special.entr(share).sum().exp())
-
-
-def weight_matrices(network: nn.Module) -> dict[str, Tensor]:
-    """Every weight of two dimensions or more as a matrix, outputs by everything else: (O, I h w) of a convolution."""
-    return {name: weight.detach().flatten(1) for name, weight in network.named_parameters() if weight.ndim >= 2}

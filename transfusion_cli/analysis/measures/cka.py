@@ -5,9 +5,9 @@ Averaging CKA over batches, as is often done, gives another and batch-dependent 
 
 from torch import Tensor
 
-from transfusion_cli.analysis.chance import chance_cka
-from transfusion_cli.analysis.score import Score
-from transfusion_cli.analysis.streaming import PairMoments
+from transfusion_cli.analysis.measures.chance import chance_cka
+from transfusion_cli.analysis.measures.score import Score
+from transfusion_cli.analysis.measures.streaming import PairMoments
 from transfusion_cli.errors import UserError
 
 
@@ -15,10 +15,10 @@ def cka(moments: PairMoments) -> Score:
     """Linear CKA without bias: 0 on average for independent representations, and negative about as often as positive.
 
     Args:
-        moments: Of the two representations.
+        moments: of the two representations.
 
     Raises:
-        UserError: If there are fewer than 4 data points, or too few to tell a representation from noise.
+        UserError: if there are fewer than 4 data points, or too few to tell a representation from noise.
     """
     if moments.n < 4:
         raise _undefined(moments, "4 or more data points are needed")
@@ -35,10 +35,10 @@ def biased_cka(moments: PairMoments) -> Score:
     """Linear CKA as first published, with a bias that nears 1 where neurons far outnumber data points.
 
     Args:
-        moments: Of the two representations.
+        moments: of the two representations.
 
     Raises:
-        UserError: If a representation is constant.
+        UserError: if a representation is constant.
     """
     sizes = moments.xx.norm() * moments.yy.norm()
     if not sizes > 0:

@@ -8,10 +8,10 @@ more than n - 1 directions in both together some coefficients are 1 whatever the
 import torch
 from torch import Tensor
 
-from transfusion_cli.analysis.chance import chance_coefficients
-from transfusion_cli.analysis.score import Score
-from transfusion_cli.analysis.streaming import PairMoments
-from transfusion_cli.analysis.whitening import EPSILON, leading_whitener, whitener
+from transfusion_cli.analysis.measures.chance import chance_coefficients
+from transfusion_cli.analysis.measures.score import Score
+from transfusion_cli.analysis.measures.streaming import PairMoments
+from transfusion_cli.analysis.measures.whitening import EPSILON, leading_whitener, whitener
 from transfusion_cli.errors import UserError
 
 
@@ -19,15 +19,15 @@ def cca_coefficients(moments: PairMoments, epsilon: float = EPSILON) -> Tensor:
     """Canonical correlation coefficients.
 
     Args:
-        moments: Of the two representations.
-        epsilon: Neurons with less than this share of the largest variance are left out, and so are directions with
+        moments: of the two representations.
+        epsilon: neurons with less than this share of the largest variance are left out, and so are directions with
             less than this share of the largest eigenvalue of the correlation matrix.
 
     Returns:
         float64, in [0, 1], largest first, one for each direction of the smaller representation that is left.
 
     Raises:
-        UserError: If there are too few data points, or no neuron of a representation varies.
+        UserError: if there are too few data points, or no neuron of a representation varies.
     """
     return _coefficients(moments, *_whiteners(moments, epsilon))
 
@@ -41,12 +41,12 @@ def mean_cca(moments: PairMoments, mass: float = 1.0, epsilon: float = EPSILON) 
     """Mean of the canonical correlation coefficients (Raghu et al. 2019).
 
     Args:
-        moments: Of the two representations.
-        mass: Average over the leading coefficients that hold this share of their sum; google/svcca takes 0.98.
-        epsilon: As for ``cca_coefficients``.
+        moments: of the two representations.
+        mass: average over the leading coefficients that hold this share of their sum; google/svcca takes 0.98.
+        epsilon: as for ``cca_coefficients``.
 
     Raises:
-        UserError: As for ``cca_coefficients``.
+        UserError: as for ``cca_coefficients``.
     """
     w1, w2 = _whiteners(moments, epsilon)
     return _mean_score(moments, w1, w2, mass)
@@ -56,14 +56,14 @@ def svcca(moments: PairMoments, keep: float | int = 0.99, mass: float = 1.0, eps
     """Mean canonical correlation of the principal directions (Raghu et al. 2017).
 
     Args:
-        moments: Of the two representations.
-        keep: A float: keep the fewest principal directions that hold this share of the variance, 0.99 in the paper.
+        moments: of the two representations.
+        keep: a float: keep the fewest principal directions that hold this share of the variance, 0.99 in the paper.
             An int: keep so many, of each representation.
-        mass: As for ``mean_cca``.
-        epsilon: Directions with less than this share of the largest one's variance are never kept.
+        mass: as for ``mean_cca``.
+        epsilon: directions with less than this share of the largest one's variance are never kept.
 
     Raises:
-        UserError: As for ``cca_coefficients``, or if ``keep`` is neither a share nor a number of directions.
+        UserError: as for ``cca_coefficients``, or if ``keep`` is neither a share nor a number of directions.
     """
     w1, w2 = _leading_whiteners(moments, keep, epsilon)
     return _mean_score(moments, w1, w2, mass)
@@ -76,11 +76,11 @@ def pwcca(moments: PairMoments, epsilon: float = EPSILON) -> Score:
     the sum over its neurons of the absolute inner product. So the two arguments do not play the same part.
 
     Args:
-        moments: Of the two representations.
-        epsilon: As for ``cca_coefficients``.
+        moments: of the two representations.
+        epsilon: as for ``cca_coefficients``.
 
     Raises:
-        UserError: As for ``cca_coefficients``.
+        UserError: as for ``cca_coefficients``.
     """
     w1, w2 = _whiteners(moments, epsilon)
     left, coefficients, _ = torch.linalg.svd(_whitened_cross(moments, w1, w2), full_matrices=False)

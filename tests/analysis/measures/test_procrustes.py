@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -7,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.activations import moments_of, related
 
-from transfusion_cli.analysis.procrustes import procrustes, procrustes_angle, procrustes_distance
+from transfusion_cli.analysis.measures.procrustes import procrustes
 from transfusion_cli.errors import UserError
 
 
@@ -20,8 +18,8 @@ def test_distance_after_the_best_rotation(d1, d2):
     a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
     u, _, vt = np.linalg.svd(a.T @ b)
     similarity = procrustes(moments_of(x, y, batch=9)).value
-    assert procrustes_distance(similarity) == pytest.approx(np.linalg.norm(a @ (u @ vt) - b) ** 2, abs=1e-10)
-    assert math.cos(procrustes_angle(similarity)) == pytest.approx(np.sum(a @ (u @ vt) * b), abs=1e-10)
+    assert 2 - 2 * similarity == pytest.approx(np.linalg.norm(a @ (u @ vt) - b) ** 2, abs=1e-10)
+    assert similarity == pytest.approx(np.sum(a @ (u @ vt) * b), abs=1e-10)
 
 
 @pytest.mark.parametrize(("n", "d1", "d2"), [(200, 10, 10), (60, 40, 20), (300, 1, 30)])

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.activations import moments_of, related
 
-from transfusion_cli.analysis import streaming
-from transfusion_cli.analysis.streaming import PairMoments
+from transfusion_cli.analysis.measures import streaming
+from transfusion_cli.analysis.measures.streaming import PairMoments
 from transfusion_cli.errors import UserError
 
 

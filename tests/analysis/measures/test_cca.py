@@ -7,10 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.activations import moments_of, related
 
-from transfusion_cli.analysis.cca import cca_coefficients, leading_mean, mean_cca, pwcca, svcca, svcca_coefficients
+from transfusion_cli.analysis.measures.cca import (
+    cca_coefficients,
+    leading_mean,
+    mean_cca,
+    pwcca,
+    svcca,
+    svcca_coefficients,
+)
 from transfusion_cli.errors import UserError
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def canonical_variates(x, y):

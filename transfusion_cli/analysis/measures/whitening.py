@@ -26,8 +26,8 @@ def whitener(scatter: Tensor, mean: Tensor, n: int, epsilon: float = EPSILON) ->
     Args:
         scatter: ``(d, d)``, the sum of products of deviations from the mean.
         mean: ``(d,)``.
-        n: Data points.
-        epsilon: The relative variance below which a neuron or a direction is left out.
+        n: data points.
+        epsilon: the relative variance below which a neuron or a direction is left out.
 
     Returns:
         ``(r, d)``, W with ``W scatter Wᵀ = 1``; r is the number of directions left, 0 if no neuron varies.
@@ -56,9 +56,9 @@ def leading_whitener(
     Args:
         scatter: ``(d, d)``, the sum of products of deviations from the mean.
         mean: ``(d,)``.
-        n: Data points.
-        keep: A float: the share of the variance to keep, in the fewest directions. An int: how many directions.
-        epsilon: Directions with less than this share of the largest one's variance are never kept.
+        n: data points.
+        keep: a float: the share of the variance to keep, in the fewest directions. An int: how many directions.
+        epsilon: directions with less than this share of the largest one's variance are never kept.
 
     Returns:
         ``(k, d)``, W with ``W scatter Wᵀ = 1``, largest direction first.
