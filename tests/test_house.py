@@ -17,9 +17,13 @@ MODULES = {
 LONGEST = 400
 
 BELOW = {
-    "cli": {"analysis", "inspection", "datasets", "reports", "tasks", "strategies", "models", "metrics", "data"},
+    "cli": {
+        *("analysis", "inspection", "datasets", "reports", "training"),
+        *("tasks", "strategies", "models", "metrics", "data"),
+    },
     "analysis": {"reports", "tasks", "strategies", "models", "metrics", "data"},
-    "reports": {"tasks", "strategies", "models", "metrics", "data"},
+    "reports": {"training", "tasks", "strategies", "models", "metrics", "data"},
+    "training": {"tasks", "strategies", "models", "metrics"},
     "tasks": {"strategies", "models", "metrics"},
     "strategies": {"models"},
     "models": set(),

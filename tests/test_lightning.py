@@ -20,30 +20,32 @@ PRIVATE = {
     "pytorch.core.module:LightningModule": {"_trainer": "tasks/base.py"},
     "pytorch.callbacks.callback:Callback": {"_generate_state_key": "tasks/steps_to_target.py"},
     "pytorch.callbacks.model_checkpoint:ModelCheckpoint": {
-        "_every_n_epochs": "tasks/run_checkpoint.py",
-        "_last_checkpoint_saved": "tasks/run_checkpoint.py",
-        "_last_global_step_saved": "tasks/run_checkpoint.py, tasks/interruption.py",
-        "_monitor_candidates": "tasks/run_checkpoint.py",
-        "_save_topk_checkpoint": "tasks/run_checkpoint.py",
-        "_should_skip_saving_checkpoint": "tasks/run_checkpoint.py",
+        "_every_n_epochs": "training/run_checkpoint.py",
+        "_last_checkpoint_saved": "training/run_checkpoint.py",
+        "_last_global_step_saved": "training/run_checkpoint.py, training/interruption.py",
+        "_monitor_candidates": "training/run_checkpoint.py",
+        "_save_topk_checkpoint": "training/run_checkpoint.py",
+        "_should_skip_saving_checkpoint": "training/run_checkpoint.py",
     },
-    "pytorch.loops.fit_loop:_FitLoop": {"_data_fetcher": "tasks/run_checkpoint.py"},
+    "pytorch.loops.fit_loop:_FitLoop": {"_data_fetcher": "training/run_checkpoint.py"},
     "pytorch.loops.training_epoch_loop:_TrainingEpochLoop": {
-        "_broadcast_sigterm_tensor": "tasks/connectors.py",
-        "_should_accumulate": "tasks/run_checkpoint.py",
-        "_should_check_val_fx": "tasks/run_checkpoint.py",
+        "_broadcast_sigterm_tensor": "training/connectors.py",
+        "_should_accumulate": "training/run_checkpoint.py",
+        "_should_check_val_fx": "training/run_checkpoint.py",
     },
     "pytorch.strategies.launchers.subprocess_script:_SubprocessScriptLauncher": {
-        "_call_children_scripts": "tasks/together.py"
+        "_call_children_scripts": "training/together.py"
     },
-    "pytorch.trainer.connectors.checkpoint_connector:_CheckpointConnector": {"_hpc_resume_path": "tasks/connectors.py"},
+    "pytorch.trainer.connectors.checkpoint_connector:_CheckpointConnector": {
+        "_hpc_resume_path": "training/connectors.py"
+    },
     "pytorch.trainer.connectors.signal_connector:_SignalConnector": {
-        "register_signal_handlers": "tasks/connectors.py",
-        "teardown": "tasks/connectors.py",
+        "register_signal_handlers": "training/connectors.py",
+        "teardown": "training/connectors.py",
     },
     "pytorch.trainer.trainer:Trainer": {
-        "_checkpoint_connector": "tasks/connectors.py",
-        "_signal_connector": "tasks/connectors.py",
+        "_checkpoint_connector": "training/connectors.py",
+        "_signal_connector": "training/connectors.py",
     },
 }
 

@@ -95,8 +95,8 @@ KILLED = {
     "mid_epoch": (f"{TASK}.training_step", STEPS + 3, False),
     "validation": (f"{TASK}.validation_step", 2 + 2 + 2 + 1, False),  # after two sanity checks and an epoch
     "writing_last": ("torch:save", 2, True),
-    "between_best_and_last": ("transfusion_cli.tasks.run_checkpoint:RunCheckpoint.write_last", 2, False),
-    "between_phases": ("transfusion_cli.tasks.trainer:Trainer._enter_next_phase", 1, False),
+    "between_best_and_last": ("transfusion_cli.training.run_checkpoint:RunCheckpoint.write_last", 2, False),
+    "between_phases": ("transfusion_cli.training.trainer:Trainer._enter_next_phase", 1, False),
     "metrics": ("csv:DictWriter.writerows", 7, False),
     "delta": ("transfusion_cli.cli.recording:save_delta", 1, False),
 }

@@ -172,7 +172,7 @@ def test_a_run_that_cannot_be_written_to_is_evaluated_elsewhere(verb, name, home
 
         monkeypatch.setattr("tempfile.TemporaryFile", refused)
         with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
-            patch.setattr("transfusion_cli.tasks.trainer.Trainer.__init__", lambda *_, **__: pytest.fail("too late"))
+            patch.setattr("transfusion_cli.training.trainer.Trainer.__init__", lambda *_, **__: pytest.fail("too late"))
             transfusion(command)
         message = capsys.readouterr().err.rpartition("transfusion: ")[2].splitlines()
         assert stop.value.code == 2 and f"{RUN}: {reason}" in message[0]

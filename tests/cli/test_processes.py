@@ -157,7 +157,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(whole):
 
 
 def test_two_processes_with_their_bar_do_the_same(whole):
-    """Rounding grows over 52 steps in float32; that gradients are equal, tests/tasks/test_two_processes.py says."""
+    """Rounding grows over 52 steps in float32; that gradients are equal, tests/training/test_two_processes.py says."""
     home, expected = whole
     flags = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--test_after_fit", "true"]
     output = Process(home, "fit", "--config", "small.yaml", "--name", "two", *flags, terminal=True).end()

@@ -9,7 +9,7 @@ from support.tiny import TinyDataModule
 from transfusion_cli.reports import epoch_lines
 from transfusion_cli.reports.epoch_lines import EpochLines, number
 from transfusion_cli.strategies.batch_norm_affine import BatchNormAffine
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
+from transfusion_cli.training.run_checkpoint import RunCheckpoint
 
 METRICS = r"train/loss \d\.\d{{4}}  val/loss \d\.\d{{4}}  val/auroc \d\.\d{{4}}( \(best\))?  val/kappa \S+"
 EPOCH = rf"epoch {{}} of {{}}  {METRICS}  \d+ s"

@@ -9,9 +9,9 @@ from support.tiny import TinyDataModule
 from torch import Tensor
 
 from transfusion_cli.tasks.classification import ClassificationTask
-from transfusion_cli.tasks.interruption import Interruption
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
-from transfusion_cli.tasks.trainer import Trainer
+from transfusion_cli.training.interruption import Interruption
+from transfusion_cli.training.run_checkpoint import RunCheckpoint
+from transfusion_cli.training.trainer import Trainer
 
 
 def make_task(folder: Path, transfer: Any = None, kind: str = "binary", **kwargs: Any) -> ClassificationTask:

@@ -27,7 +27,7 @@ def forward(layer: nn.SyncBatchNorm, x: Tensor) -> Tensor:
 
 def synchronise_on_cpu() -> None:
     """Put it in the place of PyTorch's, and let a run on CPUs ask for it."""
-    import transfusion_cli.tasks.spread as spread
+    import transfusion_cli.training.spread as spread
 
     nn.SyncBatchNorm.forward = forward
     nn.parallel.DistributedDataParallel._passing_sync_batchnorm_handle = lambda *_: None

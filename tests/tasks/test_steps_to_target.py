@@ -18,9 +18,9 @@ from support.tiny import TinyDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.strategies import FullFineTuning, HeadOnly
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
-from transfusion_cli.tasks.interruption import Interruption
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
+from transfusion_cli.training.interruption import Interruption
+from transfusion_cli.training.run_checkpoint import RunCheckpoint
 
 EVERY_2 = {"val_check_interval": 2, "check_val_every_n_epoch": None}
 

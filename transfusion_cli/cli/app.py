@@ -29,11 +29,11 @@ from transfusion_cli.reports.run_folder import RunFolder, check_name
 from transfusion_cli.reports.summary import summary
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
-from transfusion_cli.tasks.interruption import Interruption
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
-from transfusion_cli.tasks.together import Together
-from transfusion_cli.tasks.trainer import Trainer
+from transfusion_cli.training.interruption import Interruption
+from transfusion_cli.training.run_checkpoint import RunCheckpoint
+from transfusion_cli.training.together import Together
+from transfusion_cli.training.trainer import Trainer
 from transfusion_cli.trust import check_classes, foreign_packages
 
 log = logging.getLogger(__name__)

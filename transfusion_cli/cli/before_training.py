@@ -13,8 +13,8 @@ from transfusion_cli.cli.sources import Sources
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.tasks.base import TransferTask
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
+from transfusion_cli.training.run_checkpoint import RunCheckpoint
 
 OURS = ("transfusion_cli.", "lightning.")
 """Packages whose classes log nothing that is not known here."""

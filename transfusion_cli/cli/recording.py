@@ -19,10 +19,10 @@ from transfusion_cli.reports.tensorboard import TensorBoardReport
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import save_delta
-from transfusion_cli.tasks.interruption import Interruption
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
-from transfusion_cli.tasks.trainer import Trainer
+from transfusion_cli.training.interruption import Interruption
+from transfusion_cli.training.run_checkpoint import RunCheckpoint
+from transfusion_cli.training.trainer import Trainer
 
 
 def loggers(folder: RunFolder, verb: str = "fit") -> list[Logger]:

@@ -13,7 +13,7 @@ from support.tiny import TinyDataModule
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.strategies import BatchNormAffine, FullFineTuning
-from transfusion_cli.tasks.spread import check_spread
+from transfusion_cli.training.spread import check_spread
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from support.tiny import TinyDataModule
 
 from transfusion_cli import files
 from transfusion_cli.strategies import HeadOnly
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint
+from transfusion_cli.training.run_checkpoint import RunCheckpoint
 
 SCORES = [0.5, 0.9, 0.7, 0.6]
 """Of the four epochs."""

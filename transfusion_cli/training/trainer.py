@@ -12,14 +12,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from transfusion_cli.errors import UserError
 from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask
 from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
-from transfusion_cli.tasks.connectors import connect
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
-from transfusion_cli.tasks.interruption import Interruption
-from transfusion_cli.tasks.rendezvous import check_main_address
-from transfusion_cli.tasks.spread import check_spread
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
-from transfusion_cli.tasks.sync_batch_norm import PhaseSyncBatchNorm
+from transfusion_cli.training.connectors import connect
+from transfusion_cli.training.interruption import Interruption
+from transfusion_cli.training.rendezvous import check_main_address
+from transfusion_cli.training.spread import check_spread
+from transfusion_cli.training.sync_batch_norm import PhaseSyncBatchNorm
 
 logger = logging.getLogger(__name__)
 

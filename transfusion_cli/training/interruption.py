@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 import torch
 
 from transfusion_cli.errors import Fault, Stopped
-from transfusion_cli.tasks.run_checkpoint import RunCheckpoint, between_steps
+from transfusion_cli.training.run_checkpoint import RunCheckpoint, between_steps
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
-from transfusion_cli.tasks.together import Together
+from transfusion_cli.training.together import Together
 
 
 class NamedCheckpoints(_CheckpointConnector):

@@ -3,7 +3,7 @@ from support.runs import make_task, snapshot
 from torch import nn
 
 from transfusion_cli.strategies import ACNorm, BatchNormAffine, FullFineTuning
-from transfusion_cli.tasks.sync_batch_norm import PhaseSyncBatchNorm
+from transfusion_cli.training.sync_batch_norm import PhaseSyncBatchNorm
 
 
 def test_layers_are_converted_and_put_back(tmp_path):

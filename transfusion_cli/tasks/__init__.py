@@ -1,0 +1,1 @@
+"""Lightning modules: what is trained, by which loss, and what a checkpoint says of it."""

@@ -1,0 +1,1 @@
+"""What runs a task: the trainer with its phases, checkpoints, signals, early stopping and steps to a target."""
