@@ -10,8 +10,6 @@ import yaml
 from scipy import stats
 from support.commands import mistake, transfusion, write_configs
 
-from transfusion_cli.cli.run_record import flatten
-
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
@@ -100,7 +98,7 @@ def test_runs_by_folder_pattern_and_name_each_once_and_in_order(home, capsys):
     (latest / "config.yaml").symlink_to(made[0] / "config.yaml")
     for words in ("a", "lightning_logs", f"{logs}/a", "'lightning_logs/a/version_*'", "'a/version_*' a"):
         (group,) = transfusion(f"compare {words}")
-        assert [one.folder.name for one in group.runs] == ["version_0", "version_2", "version_10"], words
+        assert [one.folder.path.name for one in group.runs] == ["version_0", "version_2", "version_10"], words
     (group,) = transfusion("compare lightning_logs/a/version_2")
     assert len(group.runs) == 1
     capsys.readouterr()
@@ -141,13 +139,6 @@ def test_a_metric_that_no_run_has_is_refused(home, capsys):
     message = mistake("compare a --metric aurocc", capsys)
     assert message == "None of these runs has a metric 'aurocc'.\nDid you mean auroc?\n"
     assert "Choose from: auroc" in mistake("compare a --metric nothing", capsys)
-
-
-def test_settings_are_named_as_they_are_typed():
-    config = {
-        "model": {"class_path": "x.Task", "init_args": {"transfer": [{"class_path": "A"}], "optimizer": {"lr": 1}}}
-    }
-    assert flatten(config) == {"model": "x.Task", "model.transfer": [{"class_path": "A"}], "model.optimizer.lr": 1}
 
 
 @pytest.mark.slow

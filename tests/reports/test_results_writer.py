@@ -14,8 +14,8 @@ from support.tiny import TinyDataModule
 from transfusion_cli.cli.bench import Bench
 from transfusion_cli.data.samples import as_text
 from transfusion_cli.reports.results_writer import ResultsWriter
-from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.tensorboard import evaluation_figures
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_plain
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple, NoReturn
 
-from transfusion_cli.cli.find_runs import ROOT, find_runs
-from transfusion_cli.cli.free_path import free_path
-from transfusion_cli.cli.run_record import RunRecord
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import horizon, restricted_mean
+from transfusion_cli.reports.find_runs import find_runs
+from transfusion_cli.reports.run_record import RunRecord
+from transfusion_cli.run_folder import ROOT
 from transfusion_cli.suggest import did_you_mean
+from transfusion_cli.versions import free_path
 
 SHOWN = 3
 """Differences between groups, and versions of one, that the table shows; the CSV file has them all."""
@@ -51,7 +52,7 @@ class Group(NamedTuple):
         """Names and versions: ``full (version_0, version_3)``."""
         versions: dict[str, list[str]] = {}
         for one in self.runs:
-            versions.setdefault(one.name, []).append(one.folder.name)
+            versions.setdefault(one.name, []).append(one.folder.path.name)
         return ", ".join(f"{name} ({', '.join(_few(folders))})" for name, folders in versions.items())
 
 
@@ -175,7 +176,7 @@ def table(groups: Sequence[Group]) -> str:
         for name, budget in budgets.items()
     ]
     notes += [
-        f"left out, as not of the test samples that the run held back: {one.folder / name}"
+        f"left out, as not of the test samples that the run held back: {one.folder.path / name}"
         for group in groups
         for one in group.runs
         for name in one.left_out

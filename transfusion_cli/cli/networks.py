@@ -8,9 +8,9 @@ from typing import Any
 
 from transfusion_cli.analysis.subject import Subject
 from transfusion_cli.errors import UserError
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.tasks.classification import ClassificationTask
-from transfusion_cli.tasks.restore import config_beside, make_task, restore, saved_arguments
+from transfusion_cli.tasks.restore import make_task, restore, saved_arguments
 
 CHECKPOINTS = ("best.ckpt", "last.ckpt", "delta.safetensors")
 """What a run folder is asked for, in this order."""
@@ -167,4 +167,4 @@ def load_task(spec: Spec, template: dict[str, Any]) -> ClassificationTask:
 
 def run_config(spec: Spec) -> Path | None:
     """``config.yaml`` of the run that a network comes from."""
-    return None if spec.path is None else config_beside(spec.path)
+    return None if spec.path is None else RunFolder.config_of(spec.path)

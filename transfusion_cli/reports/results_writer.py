@@ -18,7 +18,7 @@ from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import Part, parts
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.run_files import write_json
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
 from transfusion_cli.tasks.steps_to_target import fit_results

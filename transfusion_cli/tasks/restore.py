@@ -9,12 +9,12 @@ from jsonargparse import ArgumentParser
 from safetensors import SafetensorError, safe_open
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.description import Network, described
 from transfusion_cli.trust import check_classes, imports_from, refusal, trusted
-from transfusion_cli.versions import newest
 from transfusion_cli.yaml_file import read_yaml
 
 UNUSED = ("optimizer", "lr_scheduler")
@@ -36,7 +36,7 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         if not isinstance(kept, dict):
             raise UserError(f"{path} does not say how to build its network.\nGive a checkpoint as the run wrote it.")
         return {str(name): value for name, value in kept.items() if name != "_instantiator"}
-    config = config_beside(path)
+    config = RunFolder.config_of(path)
     if config is None:
         raise UserError(
             f"{path} lies outside its run folder, whose config.yaml says how to rebuild the network.\n"
@@ -53,16 +53,6 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f"{path} or {config.name} of its run cannot be read.\nGive the run's best.ckpt, which needs no other file."
         ) from None
-
-
-def config_beside(path: str | Path) -> Path | None:
-    """The newest ``config.yaml`` of the run that a checkpoint lies in, or beside the checkpoint itself.
-
-    A run that went on for longer than it was first asked to has a newer one, which says for how long.
-    """
-    folder = Path(path).resolve().parent
-    candidates = (newest(place / "config.yaml") for place in (folder, folder.parent))
-    return next((file for file in candidates if file.is_file()), None)
 
 
 def make_task(arguments: dict[str, Any], trust: Iterable[str] = (), kind: type | None = None) -> TransferTask:

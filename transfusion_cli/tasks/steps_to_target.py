@@ -13,11 +13,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import direction
+from transfusion_cli.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
-
-FILE = "steps_to_target.json"
-"""Name of what it writes into the run folder."""
 
 
 class StepsToTarget(pl.Callback):
@@ -41,7 +39,8 @@ class StepsToTarget(pl.Callback):
     ) -> None:
         self.value, self.metric, self.stop = value, metric, stop
         self.mode = mode or direction(metric)
-        self.folder: Path | None = None
+        self.path: Path | None = None
+        """File of the outcome; the run says which."""
         self.first: dict[str, Any] | None = None
         """Step, epochs, seconds and score of the first validation that reached the value."""
         self.last: dict[str, Any] | None = None
@@ -138,8 +137,8 @@ class StepsToTarget(pl.Callback):
             for logger in trainer.loggers:
                 # A step at that step: both axes of TensorBoard show it. Censored runs have no such point.
                 logger.log_metrics({f"steps_to_target/{self.metric}": float(self.first["step"])}, self.first["step"])
-        if trainer.is_global_zero and self.folder is not None:
-            self._write(self.folder / FILE)
+        if trainer.is_global_zero and self.path is not None:
+            self._write(self.path)
         if self.ends_training:
             trainer.should_stop = True
         if not trainer.sanity_checking:
@@ -177,7 +176,7 @@ class StepsToTarget(pl.Callback):
 
 def fit_results(folder: Path) -> dict[str, dict[str, Any]]:
     """What ``results.json`` says about the steps of the run in ``folder``; nothing where none were counted."""
-    path = folder / FILE
+    path = RunFolder(folder).steps_to_target
     if not path.is_file():
         return {}
     try:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from transfusion_cli.cli.run_record import RunRecord
 from transfusion_cli.lock import is_held
+from transfusion_cli.reports.run_record import RunRecord
+from transfusion_cli.run_folder import RunFolder
 
 State = Literal["running", "finished", "stopped", "failed"]
 """``stopped`` left a checkpoint to go on from, ``failed`` none."""
@@ -32,7 +33,7 @@ class RunState:
     best: float | None
 
     @classmethod
-    def read(cls, folder: Path) -> "RunState":
+    def read(cls, folder: RunFolder) -> "RunState":
         """Read a run folder.
 
         Raises:
@@ -41,7 +42,7 @@ class RunState:
         record = RunRecord.read(folder)
         planned = record.settings.get("trainer.max_epochs")
         planned = planned if isinstance(planned, int) and planned > 0 else None
-        epochs = epochs_done(folder / "metrics.csv")
+        epochs = epochs_done(folder.metrics)
         split, _, metric = record.monitor.partition("/")
         best = record.best_validation(metric) if split == "val" else None
         return cls(record, state_of(folder, epochs, planned), epochs, planned, best)
@@ -52,10 +53,10 @@ class RunState:
         return f"{self.epochs} of {self.planned}" if self.planned else str(self.epochs)
 
 
-def state_of(folder: Path, epochs: int, planned: int | None) -> State:
-    """What has become of a run; the end of training leaves ``delta.safetensors``, later than the last checkpoint."""
-    last, delta = (modified(folder / "checkpoints" / name) for name in ("last.ckpt", "delta.safetensors"))
-    if is_held(folder / ".lock"):
+def state_of(folder: RunFolder, epochs: int, planned: int | None) -> State:
+    """What has become of a run; the end of training leaves the delta, later than the last checkpoint."""
+    last, delta = modified(folder.last), modified(folder.delta)
+    if is_held(folder.lock):
         return "running"
     if last == -math.inf:
         return "failed"
