@@ -150,9 +150,9 @@ def test_real_runs_from_fit_to_table(home, capsys):
         transfusion(f"fit --config base.yaml --data.batch_size 8 --seed_everything {seed} {every} {goal}")
     run = home / "lightning_logs/base/version_0"
     transfusion(f"test --ckpt_path {run}/checkpoints/best.ckpt")
-    entry = json.loads((run / "results.json").read_text())["fit/steps_to_target"]
-    assert (entry["value"], entry["reached"], entry["budget"], entry["target"]) == (1, True, 4, 100)
-    assert entry["metric"] == "val/loss" and entry["seconds"] > 0
+    outcome = json.loads((run / "steps_to_target.json").read_text())
+    assert (outcome["step"], outcome["reached"], outcome["budget"], outcome["value"]) == (1, True, 4, 100)
+    assert outcome["metric"] == "val/loss" and outcome["seconds"] > 0
     (group,) = transfusion("compare base")
     steps = group.measures["steps to val/loss ≤ 100"]
     assert (steps.mean, steps.reached, steps.runs) == (1, 2, 2)

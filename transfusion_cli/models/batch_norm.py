@@ -1,4 +1,4 @@
-"""Batch normalisation: finding the layers, re-estimating and checking their running statistics."""
+"""Batch normalisation: finding the layers, re-estimating their running statistics."""
 
 from __future__ import annotations
 
@@ -15,15 +15,6 @@ def batch_norm_layers(network: nn.Module) -> dict[str, _BatchNorm]:
     That is 1d, 2d and 3d, SyncBatchNorm, timm's fused BatchNormAct2d, and the layer inside each AC-Norm layer.
     """
     return {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
-
-
-def check_finite(network: nn.Module) -> str | None:
-    """Name of the first layer whose running statistics hold NaN or infinity, or None."""
-    for name, layer in batch_norm_layers(network).items():
-        for buffer in (layer.running_mean, layer.running_var):
-            if buffer is not None and not torch.isfinite(buffer).all():
-                return name
-    return None
 
 
 GROUP = 64

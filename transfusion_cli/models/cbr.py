@@ -34,16 +34,6 @@ class CBRPlan:
     widths: tuple[int, ...]
     last_pool: bool = True
 
-    @property
-    def paper_parameters(self) -> int:
-        """Parameters as the paper's table counts them.
-
-        The figures come out exactly as the kernels of all blocks but the first, without batch norm, and a head of five
-        classes without bias.
-        """
-        pairs = zip(self.widths, self.widths[1:], strict=False)
-        return self.kernel**2 * sum(a * b for a, b in pairs) + 5 * self.widths[-1]
-
 
 PLANS = {
     "cbr_larget": CBRPlan(7, (32, 64, 128, 256, 512), last_pool=False),

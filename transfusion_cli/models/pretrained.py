@@ -22,7 +22,6 @@ from transfusion_cli.models.backbone_args import cannot_build, checked_backbone_
 from transfusion_cli.models.facts import head_names, in_head, pretrained_config
 from transfusion_cli.models.lookalike import lookalike
 from transfusion_cli.models.matching import Match, match
-from transfusion_cli.models.state_hash import state_hash
 from transfusion_cli.models.weights_file import WeightsFile, read_weights
 from transfusion_cli.models.weights_report import WeightsReport
 
@@ -184,7 +183,5 @@ def _report_published(network: Any, source: str) -> WeightsReport:
 
 
 def _report(network: nn.Module, source: str, matched: tuple[str, ...], fit: Match) -> WeightsReport:
-    state = network.state_dict()
-    digest = state_hash({name: state[name] for name in matched})
     rest = (fit.missing, fit.unexpected, fit.shape_mismatch, fit.head, fit.adapted)
-    return WeightsReport(pretrained_config(network)["architecture"], source, digest, matched, *rest)
+    return WeightsReport(pretrained_config(network)["architecture"], source, matched, *rest)

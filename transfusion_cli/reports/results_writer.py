@@ -21,7 +21,6 @@ from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.classification import ClassificationTask, Evaluation
-from transfusion_cli.tasks.steps_to_target import fit_results
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +66,6 @@ class ResultsWriter(pl.Callback):
             results |= self._results(task, evaluation, part)
             tables.append(format_table(results, part.stage))
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
-        results |= fit_results((RunFolder.holding(checkpoint) or self.folder).path)
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
         self._keep("results.json", lambda path: write_json(path, results))

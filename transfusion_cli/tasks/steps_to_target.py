@@ -1,7 +1,6 @@
 """How many optimizer steps it takes to get as good as one wants to be."""
 
 import json
-import logging
 import math
 import time
 from pathlib import Path
@@ -13,9 +12,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import direction
-from transfusion_cli.run_folder import RunFolder
-
-log = logging.getLogger(__name__)
 
 
 class StepsToTarget(pl.Callback):
@@ -172,20 +168,6 @@ class StepsToTarget(pl.Callback):
     def _write(self, path: Path) -> None:
         """After every validation, so that it is there however the run ends; the run's own older state goes."""
         write_text(path, json.dumps(self.outcome(), indent=2, allow_nan=False) + "\n")
-
-
-def fit_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """What ``results.json`` says about the steps of the run in ``folder``; nothing where none were counted."""
-    path = RunFolder(folder).steps_to_target
-    if not path.is_file():
-        return {}
-    try:
-        outcome = json.loads(path.read_text(encoding="utf-8"))
-        kept = {name: outcome[name] for name in ("reached", "budget", "epochs", "seconds", "metric")}
-        return {"fit/steps_to_target": {"value": outcome["step"], **kept, "target": outcome["value"]}}
-    except (OSError, ValueError, KeyError, TypeError) as error:  # no reason to lose what was evaluated
-        log.warning("%s is damaged and left out of the results: %s", path, error)
-        return {}
 
 
 def _whole_sanity_check(trainer: pl.Trainer) -> bool:
