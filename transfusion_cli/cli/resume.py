@@ -29,7 +29,7 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
     Raises:
         UserError: when there is no such checkpoint.
     """
-    from transfusion_cli.tasks.restore import LINKED, UNUSED, saved_arguments
+    from transfusion_cli.tasks.restore import LINKED, UNUSED, model_section, saved_arguments
 
     path = checkpoint_file(flags)
     if path is None:
@@ -43,13 +43,7 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
         return ["--config", str(config) if trains else inline(for_evaluation(sections_of(config)), config), *flags]
     if path.suffix == ".safetensors":  # a delta says nothing of its own
         return flags
-    arguments = saved_arguments(path)
-    class_path = arguments.pop("_class_path", None)
-    left_out = LINKED if trains else LINKED + UNUSED
-    model = {
-        **({"class_path": class_path} if class_path else {}),
-        "init_args": {key: value for key, value in arguments.items() if key not in left_out},
-    }
+    model = model_section(saved_arguments(path), LINKED if trains else LINKED + UNUSED)
     return ["--config", inline({"model": model}, path), *flags]
 
 

@@ -55,6 +55,13 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         ) from None
 
 
+def model_section(arguments: dict[str, Any], left_out: tuple[str, ...] = UNUSED) -> dict[str, Any]:
+    """The ``model`` section of a configuration that says the same as ``saved_arguments``, but for what is left out."""
+    default = "transfusion_cli.tasks.classification.ClassificationTask"
+    given = {name: value for name, value in arguments.items() if name not in left_out and not name.startswith("_")}
+    return {"class_path": arguments.get("_class_path", default), "init_args": given}
+
+
 def make_task(arguments: dict[str, Any], trust: Iterable[str] = (), kind: type | None = None) -> TransferTask:
     """Build a task from plain data, that nothing is to train.
 
@@ -66,15 +73,15 @@ def make_task(arguments: dict[str, Any], trust: Iterable[str] = (), kind: type |
     Raises:
         UserError: the arguments name something that may not be imported, or do not make a task.
     """
-    given = {name: value for name, value in arguments.items() if name not in UNUSED and not name.startswith("_")}
-    default = "transfusion_cli.tasks.classification.ClassificationTask"
-    class_path = f"{kind.__module__}.{kind.__qualname__}" if kind else arguments.get("_class_path", default)
+    section = model_section(arguments)
+    if kind is not None:
+        section["class_path"] = f"{kind.__module__}.{kind.__qualname__}"
     own = set() if kind is None else {kind.__module__.partition(".")[0]}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(TransferTask, "model")
     with imports_from({*trust, *trusted(), *own}):
         try:
-            config = parser.parse_object({"model": {"class_path": class_path, "init_args": given}})
+            config = parser.parse_object({"model": section})
             check_classes(config)
             return parser.instantiate_classes(config).model
         except UserError:
