@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import shutil
 import stat
@@ -76,6 +77,15 @@ def write_text(path: Path, text: str) -> None:
     """
     with whole_file(path) as file:
         file.write(text.encode(errors="surrogateescape"))  # file names may hold bytes that are no text
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write strict JSON, whole or not at all: what is undefined is null, never NaN.
+
+    Raises:
+        Fault: It cannot be written.
+    """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def append(path: Path, content: bytes) -> None:

@@ -25,6 +25,8 @@ from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 from transfusion_cli.inspection.depth import depth_remark
 from transfusion_cli.inspection.missing import missing_remark
+from transfusion_cli.metrics.monitor import MONITOR
+from transfusion_cli.metrics.time_to_event import direction
 from transfusion_cli.reports.open_folder import OpenFolder, check_name
 from transfusion_cli.reports.summary import summary
 from transfusion_cli.run_folder import ROOT, RunFolder
@@ -40,8 +42,8 @@ from transfusion_cli.trust import check_classes, foreign_packages
 log = logging.getLogger(__name__)
 
 CHECKPOINT = {
-    "monitor": "val/auroc",
-    "mode": "max",
+    "monitor": MONITOR,
+    "mode": direction(MONITOR),
     "filename": "best",
     "save_last": True,
     "auto_insert_metric_name": False,

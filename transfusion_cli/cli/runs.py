@@ -9,6 +9,7 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.reports.find_runs import runs_behind
 from transfusion_cli.reports.run_state import RunState, modified
 from transfusion_cli.run_folder import ROOT, RunFolder
+from transfusion_cli.text import aligned
 
 UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
@@ -47,9 +48,7 @@ def run(verb: str, args: list[str]) -> None:
         print(f"There are no runs in {root}/. A first one: transfusion fit --config demo")
         return
     rows = [("state", "epochs", "best", "age", "run"), *map(row, sorted(found, key=age))]
-    widths = [max(len(cells[column]) for cells in rows) for column in range(len(rows[0]))]
-    for cells in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    print("\n".join(aligned(rows)))
 
 
 def row(folder: RunFolder) -> tuple[str, ...]:

@@ -10,14 +10,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.files import write_text
+from transfusion_cli.files import write_json, write_text
 from transfusion_cli.metrics.bootstrap import bootstrap_intervals
 from transfusion_cli.metrics.classification import classification_metrics
 from transfusion_cli.metrics.recognition_rate import recognition_with_interval
 from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import Part, parts
 from transfusion_cli.reports.provenance import provenance
-from transfusion_cli.reports.run_files import write_json
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.classification import ClassificationTask, Evaluation

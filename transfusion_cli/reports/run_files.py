@@ -1,15 +1,13 @@
 """The files that say what a run was: configuration, environment, split."""
 
-import json
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_only
 
-from transfusion_cli.files import write_text
+from transfusion_cli.files import write_json, write_text
 from transfusion_cli.reports.csv_log import MetricsCSV
 from transfusion_cli.reports.environment import environment
 from transfusion_cli.reports.open_folder import OpenFolder
@@ -47,7 +45,7 @@ class RunFiles(pl.Callback):
     def _write(self, trainer: pl.Trainer) -> None:
         write_text(free_path(self.folder.config), self.config)
         write_text(free_path(self.folder.overrides), shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
-        write_text(free_path(self.folder.environment), json.dumps(environment(self.seed), indent=2) + "\n")
+        write_json(free_path(self.folder.environment), environment(self.seed))
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         split = self.folder.split
         if data is not None and hasattr(data, "split_frame") and not split.exists():
@@ -65,8 +63,3 @@ class RunFiles(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.resume(trainer.global_step)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write strict JSON: what is undefined is null, never NaN."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

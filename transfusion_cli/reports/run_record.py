@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.time_to_event import direction
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.versions import versions
@@ -58,7 +59,7 @@ class RunRecord:
         for key in LINKED_SEEDS:
             settings.pop(key, None)
         checkpoint = config.get("checkpoint") or {}
-        monitor = checkpoint.get("monitor") or "val/auroc"
+        monitor = checkpoint.get("monitor") or MONITOR
         watched = outcome if outcome and outcome["budget"] is not None else None
         mode = checkpoint.get("mode") or direction(monitor)
         name = config.get("name") or folder.name

@@ -1,6 +1,5 @@
 """How many optimizer steps it takes to get as good as one wants to be."""
 
-import json
 import math
 import time
 from pathlib import Path
@@ -10,7 +9,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.files import write_text
+from transfusion_cli.files import write_json
+from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.time_to_event import direction
 
 
@@ -31,7 +31,7 @@ class StepsToTarget(pl.Callback):
     """
 
     def __init__(
-        self, value: float, metric: str = "val/auroc", mode: Literal["min", "max"] | None = None, stop: bool = False
+        self, value: float, metric: str = MONITOR, mode: Literal["min", "max"] | None = None, stop: bool = False
     ) -> None:
         self.value, self.metric, self.stop = value, metric, stop
         self.mode = mode or direction(metric)
@@ -134,7 +134,7 @@ class StepsToTarget(pl.Callback):
                 # A step at that step: both axes of TensorBoard show it. Censored runs have no such point.
                 logger.log_metrics({f"steps_to_target/{self.metric}": float(self.first["step"])}, self.first["step"])
         if trainer.is_global_zero and self.path is not None:
-            self._write(self.path)
+            write_json(self.path, self.outcome())  # after every validation: it is there however the run ends
         if self.ends_training:
             trainer.should_stop = True
         if not trainer.sanity_checking:
@@ -164,10 +164,6 @@ class StepsToTarget(pl.Callback):
             return f"{self.metric} {sign} {self.value:g} was not reached in {got['budget']:,} steps"
         where = f"{got['epochs']:g} epochs, {got['seconds']:,.0f} s of training"
         return f"{self.metric} {sign} {self.value:g} was reached in {got['step']:,} steps ({where}): {got['score']:.4f}"
-
-    def _write(self, path: Path) -> None:
-        """After every validation, so that it is there however the run ends; the run's own older state goes."""
-        write_text(path, json.dumps(self.outcome(), indent=2, allow_nan=False) + "\n")
 
 
 def _whole_sanity_check(trainer: pl.Trainer) -> bool:
