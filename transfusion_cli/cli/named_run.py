@@ -92,9 +92,10 @@ def last_of(run: RunFolder, flags: list[str]) -> Path:
             f"Start it anew: transfusion fit --config {shlex.quote(str(run.config))}"
         )
     if state.state == "finished" and not flags:
+        more = 2 * state.record.epochs
         raise UserError(
             f"{run} is finished: {state.progress} epochs.\n"
-            f"To train on, ask for more: transfusion fit {RESUME} {quoted} --trainer.max_epochs {2 * state.epochs}"
+            f"To train on, ask for more: transfusion fit {RESUME} {quoted} --trainer.max_epochs {more}"
         )
     if state.state == "running" and not run.last.is_file():
         raise UserError(f"{run} is running, and has no checkpoint yet.\nIts state: transfusion runs {run.path.parent}")

@@ -37,16 +37,16 @@ def reestimate_statistics(
     ResNet-20, groups of ``GROUP`` give variances within 0.5 % of those of one single group, 0.07 % on average.
 
     Args:
-        network: Network whose ``forward`` takes one group.
-        groups: Inputs (B, C, H, W), normalised and on the network's device.
-        layers: Layers to re-estimate; all that keep running statistics by default.
-        all_reduce: Sum of a tensor over all processes; each process then gives its own share of the groups.
+        network: network whose ``forward`` takes one group.
+        groups: inputs (B, C, H, W), normalised and on the network's device.
+        layers: layers to re-estimate; all that keep running statistics by default.
+        all_reduce: sum of a tensor over all processes; each process then gives its own share of the groups.
 
     Returns:
         Groups seen, over all processes.
 
     Raises:
-        ValueError: There was no group; nothing was changed.
+        ValueError: there was no group; nothing was changed.
     """
     chosen = [x for x in (batch_norm_layers(network).values() if layers is None else layers) if x.track_running_stats]
     stored = [{name: buffer.clone() for name, buffer in layer.named_buffers(recurse=False)} for layer in chosen]

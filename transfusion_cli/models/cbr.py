@@ -25,9 +25,9 @@ class CBRPlan:
     """One member of the family.
 
     Args:
-        kernel: Side of every convolution kernel.
-        widths: Channels of each block.
-        last_pool: Whether the last block is pooled too.
+        kernel: side of every convolution kernel.
+        widths: channels of each block.
+        last_pool: whether the last block is pooled too.
     """
 
     kernel: int
@@ -63,16 +63,16 @@ class CBRNet(PooledClassifier):
     """A CBR network with timm's model interface.
 
     Args:
-        plan: Kernel and widths.
-        padding: Of the convolutions, which the paper does not tell: ``same`` or ``valid``.
-        num_classes: Outputs of the classifier ``fc``; 0 leaves it out.
-        in_chans: Input channels.
+        plan: kernel and widths.
+        padding: of the convolutions, which the paper does not tell: ``same`` or ``valid``.
+        num_classes: outputs of the classifier ``fc``; 0 leaves it out.
+        in_chans: input channels.
         global_pool: timm pooling type; ``""`` keeps the feature map.
-        drop_rate: Dropout before the classifier.
+        drop_rate: dropout before the classifier.
         **factory: ``device`` and ``dtype`` of the tensors.
 
     Raises:
-        UserError: Another padding.
+        UserError: another padding.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class CBRNet(PooledClassifier):
         """Images (B, C, H, W) to the last feature map.
 
         Raises:
-            UserError: Images too small for the blocks.
+            UserError: images too small for the blocks.
         """
         if min(x.shape[-2:]) < self.smallest_input:
             raise UserError(

@@ -43,15 +43,15 @@ def build_network(
     Args:
         name: timm name, with or without a tag: ``resnet50``, ``resnet50.a1_in1k``, ``cifar_resnet20``,
             ``hf-hub:owner/model``, ``local-dir:folder``.
-        num_outputs: Logits of the head; 0 gives pooled features.
-        in_chans: Input channels; the first convolution of the weights is adapted to them.
-        pretrained: Published weights (True), none (False), or a file. The source's classifier is never loaded.
-        drop_rate: Dropout before the head.
-        image_size: Side of the input in pixels, for the architectures that fix it (position embeddings are resized).
-        **kwargs: Passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
+        num_outputs: logits of the head; 0 gives pooled features.
+        in_chans: input channels; the first convolution of the weights is adapted to them.
+        pretrained: published weights (True), none (False), or a file. The source's classifier is never loaded.
+        drop_rate: dropout before the head.
+        image_size: side of the input in pixels, for the architectures that fix it (position embeddings are resized).
+        **kwargs: passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
 
     Raises:
-        UserError: Unknown name or argument, no such weights, no network, or a file that does not fit.
+        UserError: unknown name or argument, no such weights, no network, or a file that does not fit.
     """
     _check_name(name)
     if in_chans < 1:

@@ -11,13 +11,13 @@ class WeightsReport:
 
     Attributes:
         architecture: timm name of the network.
-        source: File, published weights (``timm:resnet18.a1_in1k``) or ``random``.
-        matched: Names of the network's tensors (parameters and buffers) that were loaded.
-        missing: Names outside the head that the weights lack; they keep their random start.
-        unexpected: Names in the weights that the network lacks.
-        shape_mismatch: The same name with another shape, as ``"name (64, 3, 7, 7) is not (64, 3, 3, 3)"``.
-        head: Names of the source's own classifier, left out.
-        adapted: Names of first convolutions converted to another number of input channels.
+        source: file, published weights (``timm:resnet18.a1_in1k``) or ``random``.
+        matched: names of the network's tensors (parameters and buffers) that were loaded.
+        missing: names outside the head that the weights lack; they keep their random start.
+        unexpected: names in the weights that the network lacks.
+        shape_mismatch: the same name with another shape, as ``"name (64, 3, 7, 7) is not (64, 3, 3, 3)"``.
+        head: names of the source's own classifier, left out.
+        adapted: names of first convolutions converted to another number of input channels.
     """
 
     architecture: str

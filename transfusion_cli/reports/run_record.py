@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,25 +94,35 @@ class RunRecord:
         """A metric of the test split; None where it was not tested."""
         return self.results.get(f"test/{metric}", {}).get("value")
 
+    @cached_property
+    def logged(self) -> list[dict[str, str]]:
+        """The rows of its ``metrics.csv``."""
+        if not (path := self.folder.metrics).is_file():
+            return []
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                return list(csv.DictReader(file))
+        except (OSError, ValueError, csv.Error) as error:
+            raise _damaged(path, error) from None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs whose training loss was logged, counted from the start of the run."""
+        return max((int(row["epoch"]) + 1 for row in self.logged if row.get("train/loss_epoch")), default=0)
+
     @property
     def measured(self) -> set[str]:
         """The metrics of the validation or the test split that it has, without the split."""
-        names = list(self.results)
-        if (path := self.folder.metrics).is_file():
-            with open(path, newline="", encoding="utf-8") as file:
-                names += next(csv.reader(file), [])
+        names = {*self.results, *(name for row in self.logged[:1] for name in row if name)}
         return {name.partition("/")[2] for name in names if name.startswith(("val/", "test/"))}
 
     def best_validation(self, metric: str) -> float | None:
         """The best value that a metric took in any validation of the run."""
         name = f"val/{metric}"
-        if not (path := self.folder.metrics).is_file():
-            return None
         try:
-            with open(path, newline="", encoding="utf-8") as file:
-                values = [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
-        except (OSError, ValueError, csv.Error) as error:
-            raise _damaged(path, error) from None
+            values = [float(row[name]) for row in self.logged if row.get(name)]
+        except ValueError as error:
+            raise _damaged(self.folder.metrics, error) from None
         values = [value for value in values if value == value]
         mode = self.monitor_mode if name == self.monitor else direction(name)
         return (min if mode == "min" else max)(values, default=None)
