@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import shutil
 import stat
@@ -37,13 +38,13 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     A link at ``path`` gives way; what it leads to stays as it is.
 
     Args:
-        path: Where it shall be; its folder is made if need be.
+        path: where it shall be; its folder is made if need be.
 
     Yields:
         The open file, beside its place. It goes away if the block fails.
 
     Raises:
-        Fault: It cannot be written; what lay at ``path`` is still there.
+        Fault: it cannot be written; what lay at ``path`` is still there.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,17 +73,26 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all.
 
     Raises:
-        Fault: It cannot be written.
+        Fault: it cannot be written.
     """
     with whole_file(path) as file:
         file.write(text.encode(errors="surrogateescape"))  # file names may hold bytes that are no text
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write strict JSON, whole or not at all: what is undefined is null, never NaN.
+
+    Raises:
+        Fault: it cannot be written.
+    """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def append(path: Path, content: bytes) -> None:
     """Add to a file that grows, all of ``content`` or nothing; made if absent.
 
     Raises:
-        Fault: It cannot be written; it is as long as it was.
+        Fault: it cannot be written; it is as long as it was.
     """
     try:
         with open(path, "ab", buffering=0) as file:
@@ -102,7 +112,7 @@ def require_writable(folder: Path) -> None:
     """See that a folder, or the one that it shall be made in, takes files: before the work whose results they hold.
 
     Raises:
-        Fault: It does not, or its disk is full.
+        Fault: it does not, or its disk is full.
     """
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     try:
@@ -117,8 +127,8 @@ def not_written(path: Path, error: OSError) -> Fault:
     """What to say of a file or folder that cannot be written: which, why, and how much room there is.
 
     Args:
-        path: Where it is.
-        error: What the system said.
+        path: where it is.
+        error: what the system said.
     """
     what = f"Could not write {path}: {error.strerror or error}"
     if error.errno not in NO_ROOM:
@@ -131,7 +141,7 @@ def second_name(existing: Path, path: Path) -> None:
     """Give a file that nobody changes another name, in place of what was there; a copy where links are unknown.
 
     Raises:
-        Fault: Neither can be made.
+        Fault: neither can be made.
     """
     try:
         partial = _free_partial(path)
@@ -153,14 +163,14 @@ def itself(path: str, flags: int) -> int:
     """Open a file itself and never what a link leads to: the ``opener`` of files in folders that others may write to.
 
     Args:
-        path: The file.
-        flags: As of ``os.open``.
+        path: the file.
+        flags: as of ``os.open``.
 
     Returns:
         The open file.
 
     Raises:
-        OSError: Also where a symbolic link, one of several hard links, a folder or a pipe stands at the path.
+        OSError: also where a symbolic link, one of several hard links, a folder or a pipe stands at the path.
     """
     refused = OSError(errno.ELOOP, "a link, or no plain file", path)
     exactly = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its end

@@ -50,7 +50,7 @@ class FileLock:
     As a context manager it waits for its turn, unless it is held already.
 
     Args:
-        path: The file; made if absent, in a folder that exists. Nothing is written to it.
+        path: the file; made if absent, in a folder that exists. Nothing is written to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,14 +68,14 @@ class FileLock:
         """Take the lock.
 
         Args:
-            timeout: Seconds to wait for another process; 0 asks once, None waits as long as it takes.
+            timeout: seconds to wait for another process; 0 asks once, None waits as long as it takes.
 
         Returns:
             Whether this process holds it now.
 
         Raises:
-            UserError: A link, or something else that is no plain file, stands at the path.
-            OSError: The file cannot be made or opened.
+            UserError: a link, or something else that is no plain file, stands at the path.
+            OSError: the file cannot be made or opened.
         """
         if self._file is not None:
             return True

@@ -1,5 +1,7 @@
-"""Files that a run writes again: ``config.yaml``, ``config_1.yaml``, ``config_2.yaml`` and so on."""
+"""Files that are written again: ``config.yaml``, ``config_1.yaml``, ``config_2.yaml`` and so on."""
 
+import os
+from itertools import chain, count
 from pathlib import Path
 
 
@@ -16,3 +18,9 @@ def versions(path: Path) -> list[Path]:
 def newest(path: Path) -> Path:
     """The newest of ``versions``, or the path itself."""
     return next(iter(versions(path)), path)
+
+
+def free_path(path: Path) -> Path:
+    """The path itself, or the first of ``name_1``, ``name_2``, ... that nothing has yet."""
+    others = (path.with_name(f"{path.stem}_{number}{path.suffix}") for number in count(1))
+    return next(name for name in chain([path], others) if not os.path.lexists(name))  # a link to nowhere is one too

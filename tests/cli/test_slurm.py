@@ -83,10 +83,10 @@ def runs(tmp_path, monkeypatch):
 
 
 def test_the_newest_by_its_number_whatever_the_clocks_say(runs):
-    assert slurm.begun_run(runs, "name").name == "version_10"
+    assert slurm.begun_run(runs, "name").path.name == "version_10"
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{", "null", "\x00"])
 def test_a_damaged_file_is_passed_over(runs, content):
     (runs / "name/version_10/environment.json").write_text(content)
-    assert slurm.begun_run(runs, "name").name == "version_9"
+    assert slurm.begun_run(runs, "name").path.name == "version_9"

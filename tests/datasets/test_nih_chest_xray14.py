@@ -4,10 +4,9 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from support.layouts.nih_chest_xray14 import BOXES, HEADER, build
+from support.layouts.nih_chest_xray14 import HEADER, build
 
 from transfusion_cli.datasets import NIHChestXRay14DataModule
-from transfusion_cli.datasets.nih_boxes import read_boxes
 from transfusion_cli.datasets.nih_chest_xray14 import FINDINGS
 from transfusion_cli.errors import UserError
 
@@ -162,24 +161,6 @@ def test_missing_data_say_where_to_get_them(copy, tmp_path):
     for data in (module(tmp_path / "nowhere"), module(copy), NIHChestXRay14DataModule()):
         with pytest.raises(UserError, match=r"(?s)NIHChestXRay14.*nihcc.*Data_Entry_2017.csv"):
             data.setup("fit")
-
-
-def test_boxes(root, tmp_path):
-    boxes = read_boxes(root / "BBox_List_2017.csv")
-    assert list(boxes.columns) == ["image", "finding", "x", "y", "width", "height"]
-    assert list(boxes.iloc[0]) == ["00000001_000.png", "Infiltration", 225.08, 547.01, 86.77, 79.18]
-    assert list(boxes.iloc[1]) == ["00000002_000.png", "Mass", 0.0, 1.0, 2.5, 3.0]
-    path = tmp_path / "boxes.csv"
-    for text, message in (
-        (f"{BOXES}\na.png,Hernia,1,2,3,4,,,\n", "'Hernia' in column 'Finding Label', row 2"),
-        (f"{BOXES}\na.png,Mass,1,2,3,4,,,\na.png,Mass,1,2,0,4,,,\n", "column 'Bbox width', row 3"),
-        ("Image Index,Finding Label\na.png,Mass\n", "no list of boxes"),
-    ):
-        path.write_text(text)
-        with pytest.raises(UserError, match=message):
-            read_boxes(path)
-    with pytest.raises(UserError, match="cannot read the boxes"):
-        read_boxes(tmp_path / "nowhere.csv")
 
 
 def test_reads_a_table_as_long_as_the_real_one_in_seconds(tmp_path):

@@ -16,8 +16,8 @@ from support.tiny import TinyDataModule
 
 from transfusion_cli.reports.csv_log import MetricsCSV
 from transfusion_cli.reports.results_writer import ResultsWriter
-from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.tensorboard import TensorBoardReport
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.strategies import BatchNormAffine
 
 

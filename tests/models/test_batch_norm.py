@@ -10,7 +10,7 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from transfusion_cli.models.ac_norm import convert_ac_norm
-from transfusion_cli.models.batch_norm import batch_norm_layers, check_finite, reestimate_statistics
+from transfusion_cli.models.batch_norm import batch_norm_layers, reestimate_statistics
 
 
 @pytest.fixture
@@ -38,15 +38,6 @@ def test_every_kind_is_found_by_name(network: nn.Sequential) -> None:
 def test_the_layer_inside_ac_norm_is_found(network: nn.Sequential) -> None:
     layer = network[1]
     assert batch_norm_layers(convert_ac_norm(network, ["1"]))["1.bn"] is layer
-
-
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_check_finite_names_the_first_bad_layer(network: nn.Sequential, value: float) -> None:
-    assert check_finite(network) is None
-    network[5].running_var[2] = value
-    assert check_finite(network) == "5"
-    network[1].running_mean[0] = value
-    assert check_finite(network) == "1"
 
 
 def test_reestimated_statistics_are_those_of_all_inputs(network: nn.Sequential, batches: list[Tensor]) -> None:

@@ -14,7 +14,7 @@ from transfusion_cli.analysis.scores import scores_for
 from transfusion_cli.data.samples import as_text
 from transfusion_cli.reports.figures import evaluation_figures
 from transfusion_cli.reports.results_writer import ResultsWriter
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_plain
 
 

@@ -257,7 +257,7 @@ def test_written_after_every_validation_and_logged(tmp_path):
             self.seen.append((got["reached"], got["step"], got["budget"]))
 
     steps, watch = target(4.0), Watch()
-    steps.folder = tmp_path / "run"
+    steps.path = tmp_path / "run" / "steps_to_target.json"
     logger = TensorBoardLogger(tmp_path, "tensorboard", "0")
     run(tmp_path, Scripted(), steps, watch, logger=logger)
     assert watch.seen == [(False, None, 2), (True, 4, 4), (True, 4, 6), (True, 4, 8)]

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.reports.run_folder import RunFolder
-from transfusion_cli.tasks.restore import config_beside
+from transfusion_cli.run_folder import RunFolder
 
 CHECKPOINTS = ("best.ckpt", "last.ckpt", "delta.safetensors")
 """What a run folder is asked for, in this order."""
@@ -70,7 +69,7 @@ class Spec:
     @property
     def config(self) -> Path | None:
         """``config.yaml`` of the run that the network comes from."""
-        return None if self.path is None else config_beside(self.path)
+        return None if self.path is None else RunFolder.config_of(self.path)
 
 
 def checkpoint_in(path: Path) -> Path:

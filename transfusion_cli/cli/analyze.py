@@ -16,10 +16,10 @@ from transfusion_cli.analysis.spec import Spec
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.cli.app import follow
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
-from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import require_writable, whole_file, write_text
+from transfusion_cli.versions import free_path
 
 log = logging.getLogger(__name__)
 

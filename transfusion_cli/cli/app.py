@@ -25,8 +25,11 @@ from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 from transfusion_cli.inspection.depth import depth_remark
 from transfusion_cli.inspection.missing import missing_remark
-from transfusion_cli.reports.run_folder import RunFolder, check_name
+from transfusion_cli.metrics.monitor import MONITOR
+from transfusion_cli.metrics.time_to_event import direction
+from transfusion_cli.reports.open_folder import OpenFolder, check_name
 from transfusion_cli.reports.summary import summary
+from transfusion_cli.run_folder import ROOT, RunFolder
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
@@ -39,8 +42,8 @@ from transfusion_cli.trust import check_classes, foreign_packages
 log = logging.getLogger(__name__)
 
 CHECKPOINT = {
-    "monitor": "val/auroc",
-    "mode": "max",
+    "monitor": MONITOR,
+    "mode": direction(MONITOR),
     "filename": "best",
     "save_last": True,
     "auto_insert_metric_name": False,
@@ -101,7 +104,7 @@ class TransfusionCLI(LightningCLI):
     records = True
     """Whether the run gets a folder."""
 
-    folder: RunFolder | None = None
+    folder: OpenFolder | None = None
     trainer: Trainer
 
     def __init__(self, args: list[str]) -> None:
@@ -139,7 +142,7 @@ class TransfusionCLI(LightningCLI):
         """The keys that belong to no class."""
         add = parser.add_argument
         add("--name", type=str | None, default=None, help="Name of the run; the config file's name when null.")
-        add("--root", type=str, default="lightning_logs", help="Folder that holds the run folders.")
+        add("--root", type=str, default=str(ROOT), help="Folder that holds the run folders.")
         add("--seed_everything", type=seed, default=42, help="Seed of all random draws; true draws one.")
         add("--split", type=Authority, default="run", help=AUTHORITY)
         add("--test_after_fit", type=bool, default=False, help="Whether fit ends with a test of its best checkpoint.")
@@ -201,8 +204,7 @@ class TransfusionCLI(LightningCLI):
             begun = slurm.begun_run(Path(own.root), own.name)
             if begun is not None:
                 log.info("This job was requeued: it goes on in %s", begun)
-                last = RunFolder(begun).checkpoints / "last.ckpt"
-                self.config = parser.parse_args(["fit", *with_checkpoint("fit", ["--ckpt_path", str(last)])])
+                self.config = parser.parse_args(["fit", *with_checkpoint("fit", ["--ckpt_path", str(begun.last)])])
 
     def _parse_ckpt_path(self) -> None:
         """Lightning lets the checkpoint's hyper-parameters win; ours came before the configs (``with_checkpoint``)."""
@@ -243,7 +245,7 @@ class TransfusionCLI(LightningCLI):
             self.folder = self._place()
             self.folder.share()
             callbacks += recording.recorders(self.folder, self.saved_config(), self.own.seed_everything)
-            recording.settle(callbacks, self.folder.checkpoints)
+            recording.settle(callbacks, self.folder)
             if config["logger"] in (None, True):
                 of_own = self.config.subcommand != "validate" or self.own.output
                 config["logger"] = recording.loggers(self.folder, self.config.subcommand) if of_own else False
@@ -255,17 +257,15 @@ class TransfusionCLI(LightningCLI):
             trainer.strategy.launcher.lost = self._lost
         return trainer
 
-    def _place(self) -> RunFolder:
+    def _place(self) -> OpenFolder:
         """Where the run writes: a folder of its own, that of the run it goes on with or evaluates, or ``--output``."""
         own, trains = self.own, self.config.subcommand == "fit"
-        # Going on from any other checkpoint than the last would write over what the run did after it.
-        branches = trains and Path(own.ckpt_path or "").name != "last.ckpt"
+        folder = OpenFolder.holding(own.ckpt_path)
         if output := own.get("output"):
-            folder = RunFolder(Path(output).expanduser())
-        else:
-            folder = (None if branches else RunFolder.holding(own.ckpt_path)) or RunFolder.create(
-                own.name, Path(own.root)
-            )
+            folder = OpenFolder(Path(output).expanduser())
+        # Going on from any other checkpoint than the last would write over what the run did after it.
+        elif folder is None or (trains and Path(own.ckpt_path).name != folder.last.name):
+            folder = OpenFolder.create(own.name, Path(own.root))
         if self.config.subcommand != "validate" or output:  # which else leaves nothing but what it prints
             folder.require_writable("" if trains else "Give another folder: --output DIR")
             folder.refuse_links()
@@ -296,8 +296,7 @@ class TransfusionCLI(LightningCLI):
     @property
     def last(self) -> Path | None:
         """The checkpoint to go on from, if the run has written one."""
-        last = self.folder.checkpoints / "last.ckpt" if self.folder is not None else None
-        return last if last is not None and last.is_file() else None
+        return self.folder.last if self.folder is not None and self.folder.last.is_file() else None
 
     @property
     def resume(self) -> str:
@@ -356,7 +355,7 @@ def look_at(data: MedicalDataModule) -> None:
 
 def follow(data: MedicalDataModule, ckpt_path: str | Path | None, authority: Authority) -> None:
     """Let a data module know the split of the run that a checkpoint belongs to, where it lies beside it."""
-    split = RunFolder.split_beside(ckpt_path)
+    split = RunFolder.split_of(ckpt_path)
     data.authority = authority
     data.run_split = None if split is None else RunSplit.read(split)
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple, NoReturn
 
-from transfusion_cli.cli.find_runs import ROOT, find_runs
-from transfusion_cli.cli.free_path import free_path
-from transfusion_cli.cli.run_record import RunRecord
+from transfusion_cli import text
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import horizon, restricted_mean
+from transfusion_cli.reports.find_runs import find_runs
+from transfusion_cli.reports.run_record import RunRecord
+from transfusion_cli.run_folder import ROOT
 from transfusion_cli.suggest import did_you_mean
+from transfusion_cli.versions import free_path
 
 SHOWN = 3
 """Differences between groups, and versions of one, that the table shows; the CSV file has them all."""
@@ -51,7 +53,7 @@ class Group(NamedTuple):
         """Names and versions: ``full (version_0, version_3)``."""
         versions: dict[str, list[str]] = {}
         for one in self.runs:
-            versions.setdefault(one.name, []).append(one.folder.name)
+            versions.setdefault(one.name, []).append(one.folder.path.name)
         return ", ".join(f"{name} ({', '.join(_few(folders))})" for name, folders in versions.items())
 
 
@@ -160,14 +162,9 @@ def table(groups: Sequence[Group]) -> str:
     columns = list(dict.fromkeys(measure for group in groups for measure in group.measures))
     columns.sort(key=lambda name: not name.startswith("steps"))
     rows = [["run", "differs in", "runs", *columns]]
-    rows.append(["-" * len(title) for title in rows[0]])
     for group in groups:
         cells = [_cell(group.measures[name]) if name in group.measures else "" for name in columns]
         rows.append([group.label, _brief(group.differs), str(len(group.runs)), *cells])
-    rows = [list(row) for row in zip(*(c for c in zip(*rows, strict=True) if any(c[2:])), strict=True)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rows[1] = ["-" * width for width in widths]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     notes = ["mean ± standard deviation over seeds; steps: mean up to the budget (95 % interval), runs that got there"]
     budgets = {m.measure: m.budget for group in groups for m in group.measures.values() if not math.isnan(m.budget)}
     notes += [
@@ -175,12 +172,12 @@ def table(groups: Sequence[Group]) -> str:
         for name, budget in budgets.items()
     ]
     notes += [
-        f"left out, as not of the test samples that the run held back: {one.folder / name}"
+        f"left out, as not of the test samples that the run held back: {one.folder.path / name}"
         for group in groups
         for one in group.runs
         for name in one.left_out
     ]
-    return "\n".join([*lines, "", *notes])
+    return "\n".join([*text.table(rows), "", *notes])
 
 
 def _cell(measure: Measure) -> str:

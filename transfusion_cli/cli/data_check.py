@@ -5,7 +5,6 @@ import textwrap
 from pathlib import Path
 
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
-from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import require_writable, write_text
@@ -13,6 +12,7 @@ from transfusion_cli.inspection.counts import co_occurrence
 from transfusion_cli.inspection.finding import LEVELS
 from transfusion_cli.inspection.report import Report, inspect
 from transfusion_cli.spreadsheet import spreadsheet_frame
+from transfusion_cli.versions import free_path
 
 WIDTH = 110
 """Columns that findings are wrapped to."""

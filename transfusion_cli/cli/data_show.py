@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
-from transfusion_cli.cli.free_path import free_path
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import whole_file
 from transfusion_cli.inspection.contact_sheet import choose, contact_sheet, exhibits
+from transfusion_cli.versions import free_path
 
 
 def run(args: list[str]) -> Path:

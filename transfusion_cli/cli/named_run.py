@@ -4,17 +4,17 @@ import logging
 import shlex
 from pathlib import Path
 
-from transfusion_cli.cli.find_runs import ROOT, runs_behind
 from transfusion_cli.cli.flags import INPUT, value_of, without
 from transfusion_cli.cli.quiet import quieten
-from transfusion_cli.cli.run_state import RunState
 from transfusion_cli.errors import UserError
+from transfusion_cli.reports.find_runs import runs_behind
+from transfusion_cli.reports.run_state import RunState
+from transfusion_cli.run_folder import ROOT, RunFolder
 
 log = logging.getLogger(__name__)
 
 RESUME = "--resume"
 EVALUATES = ("validate", "test", "predict")
-LAST, BEST = "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 
 
 def with_run(verb: str, flags: list[str]) -> list[str]:
@@ -53,7 +53,7 @@ def _named(verb: str, flags: list[str]) -> tuple[str | None, list[str]]:
     return None, flags
 
 
-def one_run(verb: str, word: str, root: Path) -> Path:
+def one_run(verb: str, word: str, root: Path) -> RunFolder:
     """The run folder behind a folder or a name: itself, or the newest of that name.
 
     Raises:
@@ -63,7 +63,7 @@ def one_run(verb: str, word: str, root: Path) -> Path:
     if Path(word).name == "latest":
         places += [place.parent for place in places]  # where there are no links
     runs = next((runs for place in places if (runs := runs_behind(place))), [])
-    names = sorted({str(run.parent) for run in runs})
+    names = sorted({str(run.path.parent) for run in runs})
     if not runs:
         raise UserError(
             f"There is no run {word!r}.\n"
@@ -79,7 +79,7 @@ def one_run(verb: str, word: str, root: Path) -> Path:
     return runs[-1]
 
 
-def last_of(run: Path, flags: list[str]) -> Path:
+def last_of(run: RunFolder, flags: list[str]) -> Path:
     """The checkpoint that training goes on from.
 
     Raises:
@@ -88,39 +88,42 @@ def last_of(run: Path, flags: list[str]) -> Path:
     state, quoted = RunState.read(run), shlex.quote(str(run))
     if state.state == "failed":
         raise UserError(
-            f"{run} has no {LAST} to go on from: it ended before its first was written.\n"
-            f"Start it anew: transfusion fit --config {shlex.quote(str(run / 'config.yaml'))}"
+            f"{run} has no checkpoints/last.ckpt to go on from: it ended before its first was written.\n"
+            f"Start it anew: transfusion fit --config {shlex.quote(str(run.config))}"
         )
     if state.state == "finished" and not flags:
+        more = 2 * state.record.epochs
         raise UserError(
             f"{run} is finished: {state.progress} epochs.\n"
-            f"To train on, ask for more: transfusion fit {RESUME} {quoted} --trainer.max_epochs {2 * state.epochs}"
+            f"To train on, ask for more: transfusion fit {RESUME} {quoted} --trainer.max_epochs {more}"
         )
-    if state.state == "running" and not (run / LAST).is_file():
-        raise UserError(f"{run} is running, and has no checkpoint yet.\nIts state: transfusion runs {run.parent}")
-    return run / LAST
+    if state.state == "running" and not run.last.is_file():
+        raise UserError(f"{run} is running, and has no checkpoint yet.\nIts state: transfusion runs {run.path.parent}")
+    return run.last
 
 
-def best_of(verb: str, run: Path) -> Path:
+def best_of(verb: str, run: RunFolder) -> Path:
     """The checkpoint that is evaluated; says so where the run is not finished.
 
     Raises:
         UserError: there is none.
     """
     state = RunState.read(run)
-    if not (run / BEST).is_file() and (run / LAST).is_file() and state.state == "finished":
+    if not run.best.is_file() and run.last.is_file() and state.state == "finished":
         quieten()
         log.warning("%s has validated nothing: its last epoch is evaluated.", run)
-        return run / LAST
-    if not (run / BEST).is_file():
-        others = [other for other in runs_behind(run.parent) if (other / BEST).is_file()]
-        advice = "Runs that there are: transfusion runs " + shlex.quote(str(run.parent))
+        return run.last
+    if not run.best.is_file():
+        others = [other for other in runs_behind(run.path.parent) if other.best.is_file()]
+        advice = "Runs that there are: transfusion runs " + shlex.quote(str(run.path.parent))
         if others:
             advice = f"The newest run that has one: transfusion {verb} {shlex.quote(str(others[-1]))}"
         elif state.state == "stopped":
             advice = f"Go on with it: transfusion fit {RESUME} {shlex.quote(str(run))}"
-        raise UserError(f"{run} has no {BEST}: it is {state.state}, after {state.progress} epochs.\n{advice}")
+        raise UserError(
+            f"{run} has no checkpoints/best.ckpt: it is {state.state}, after {state.progress} epochs.\n{advice}"
+        )
     if state.state != "finished":
         quieten()
         log.warning("%s is %s, after %s epochs: this is its best until now.", run, state.state, state.progress)
-    return run / BEST
+    return run.best

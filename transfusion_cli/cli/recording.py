@@ -11,10 +11,10 @@ from lightning.pytorch.loggers import Logger
 from transfusion_cli.reports.csv_log import MetricsCSV
 from transfusion_cli.reports.curves import Curves
 from transfusion_cli.reports.epoch_lines import EpochLines, number
+from transfusion_cli.reports.open_folder import OpenFolder
 from transfusion_cli.reports.progress import Progress
 from transfusion_cli.reports.results_writer import ResultsWriter
 from transfusion_cli.reports.run_files import RunFiles
-from transfusion_cli.reports.run_folder import RunFolder
 from transfusion_cli.reports.tensorboard import TensorBoardReport
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.checkpoints import read_checkpoint
@@ -25,7 +25,7 @@ from transfusion_cli.training.run_checkpoint import RunCheckpoint
 from transfusion_cli.training.trainer import Trainer
 
 
-def loggers(folder: RunFolder, verb: str = "fit") -> list[Logger]:
+def loggers(folder: OpenFolder, verb: str = "fit") -> list[Logger]:
     """TensorBoard and CSV, both straight into the run folder.
 
     The curves of a run are those of its training, to which an evaluation adds nothing but figures.
@@ -35,7 +35,7 @@ def loggers(folder: RunFolder, verb: str = "fit") -> list[Logger]:
     return [kind(folder.path) for kind in kinds.get(verb, [])]
 
 
-def recorders(folder: RunFolder, config: str, seed: int) -> list[Callback]:
+def recorders(folder: OpenFolder, config: str, seed: int) -> list[Callback]:
     """The callbacks of every run.
 
     Args:
@@ -61,8 +61,8 @@ def progress(config: dict[str, Any]) -> list[Callback]:
     return [EpochLines(config["max_epochs"], bar), *([Progress()] if bar else [])]
 
 
-def settle(callbacks: list[Callback], folder: Path) -> None:
-    """Give checkpoint callbacks without a folder of their own that of the run, and ``StepsToTarget`` the one above.
+def settle(callbacks: list[Callback], folder: OpenFolder) -> None:
+    """Give checkpoint callbacks without a folder of their own that of the run, and ``StepsToTarget`` its file.
 
     The run's checkpoints are written on signals too.
     """
@@ -70,12 +70,12 @@ def settle(callbacks: list[Callback], folder: Path) -> None:
         if isinstance(callback, RunCheckpoint):
             callbacks.append(Interruption(callback))
         if isinstance(callback, StepsToTarget):
-            callback.folder = folder.parent
+            callback.path = folder.steps_to_target
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-            callback.dirpath = str(folder.resolve())  # resuming from another folder must find it the same
+            callback.dirpath = str(folder.checkpoints.resolve())  # resuming from another folder must find it the same
 
 
-def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> str:
+def keep_delta(trainer: Trainer, task: TransferTask, folder: OpenFolder) -> str:
     """Leave the task with the weights that the run keeps, and write what they changed of the base weights.
 
     Returns:
@@ -85,7 +85,7 @@ def keep_delta(trainer: Trainer, task: TransferTask, folder: RunFolder) -> str:
     task.load_state_dict(checkpoint["state_dict"])
     task.on_load_checkpoint(checkpoint)
     if trainer.is_global_zero:
-        save_delta(task, folder.checkpoints / "delta.safetensors")
+        save_delta(task, folder.delta)
     trainer.strategy.barrier("delta checkpoint")
     keeper, kept = trainer.keeper, folder.checkpoints / Path(trainer.kept_checkpoint).name
     if keeper is None:

@@ -7,6 +7,7 @@ from typing import Any
 from transfusion_cli.cli.chain import sections_of
 from transfusion_cli.cli.flags import INPUT, value_of, without
 from transfusion_cli.errors import UserError
+from transfusion_cli.run_folder import RunFolder
 
 FOR_TRAINING = ("early_stopping", "steps_to_target", "checkpoint")
 """Sections that say nothing to an evaluation."""
@@ -28,27 +29,21 @@ def with_checkpoint(verb: str, flags: list[str]) -> list[str]:
     Raises:
         UserError: when there is no such checkpoint.
     """
-    from transfusion_cli.tasks.restore import LINKED, UNUSED, config_beside, saved_arguments
+    from transfusion_cli.tasks.restore import LINKED, UNUSED, model_section, saved_arguments
 
     path = checkpoint_file(flags)
     if path is None:
         return flags
     given = value_of(flags, INPUT) if verb == "predict" else None
     trains = verb == "fit"
-    config = config_beside(path)
+    config = RunFolder.config_of(path)
     if given is not None:
         return for_images(config, saved_arguments(path), given, flags)
     if config is not None and value_of(flags, "--config", "-c") is None:
         return ["--config", str(config) if trains else inline(for_evaluation(sections_of(config)), config), *flags]
     if path.suffix == ".safetensors":  # a delta says nothing of its own
         return flags
-    arguments = saved_arguments(path)
-    class_path = arguments.pop("_class_path", None)
-    left_out = LINKED if trains else LINKED + UNUSED
-    model = {
-        **({"class_path": class_path} if class_path else {}),
-        "init_args": {key: value for key, value in arguments.items() if key not in left_out},
-    }
+    model = model_section(saved_arguments(path), LINKED if trains else LINKED + UNUSED)
     return ["--config", inline({"model": model}, path), *flags]
 
 

@@ -2,7 +2,7 @@
 
 from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.cli.quiet import quieten
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.reports.open_folder import OpenFolder
 
 
 def run(verb: str, args: list[str]) -> TransfusionCLI:
@@ -11,4 +11,4 @@ def run(verb: str, args: list[str]) -> TransfusionCLI:
     try:
         return TransfusionCLI([verb, *args])
     finally:
-        RunFolder.unshare()
+        OpenFolder.unshare()

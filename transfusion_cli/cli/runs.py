@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from transfusion_cli.cli.find_runs import ROOT, runs_behind
-from transfusion_cli.cli.run_state import RunState, modified
 from transfusion_cli.errors import UserError
+from transfusion_cli.reports.find_runs import runs_behind
+from transfusion_cli.reports.run_state import RunState, modified
+from transfusion_cli.run_folder import ROOT, RunFolder
+from transfusion_cli.text import aligned
 
 UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
@@ -46,12 +48,10 @@ def run(verb: str, args: list[str]) -> None:
         print(f"There are no runs in {root}/. A first one: transfusion fit --config demo")
         return
     rows = [("state", "epochs", "best", "age", "run"), *map(row, sorted(found, key=age))]
-    widths = [max(len(cells[column]) for cells in rows) for column in range(len(rows[0]))]
-    for cells in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    print("\n".join(aligned(rows)))
 
 
-def row(folder: Path) -> tuple[str, ...]:
+def row(folder: RunFolder) -> tuple[str, ...]:
     """The cells of one run."""
     try:
         one = RunState.read(folder)
@@ -61,9 +61,9 @@ def row(folder: Path) -> tuple[str, ...]:
     return (one.state, one.progress, best, in_words(age(folder)), str(folder))
 
 
-def age(folder: Path) -> float:
+def age(folder: RunFolder) -> float:
     """Seconds since a run last logged something."""
-    return time.time() - max(modified(folder / name) for name in ("config.yaml", "metrics.csv"))
+    return time.time() - max(modified(folder.config), modified(folder.metrics))
 
 
 def in_words(seconds: float) -> str:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from transfusion_cli.reports.environment import slurm_job
+from transfusion_cli.run_folder import RunFolder
+from transfusion_cli.versions import versions
 
 WARNINGS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 """What a job is sent before its time is up (``--signal=USR1@90``), so that it may ask for more."""
@@ -43,21 +45,17 @@ def _scontrol(*words: str) -> tuple[str, str]:
     return answer.stdout, failed if answer.returncode else ""
 
 
-def begun_run(root: Path, name: str) -> Path | None:
+def begun_run(root: Path, name: str) -> RunFolder | None:
     """The run folder that this command made in an earlier life of its job, if it has one to go on from."""
     job = slurm_job()
     if job is None or int(os.environ.get("SLURM_RESTART_COUNT") or 0) == 0:
         return None
-    # The newest by its number: the clocks of a cluster's machines differ.
-    numbers = sorted(
-        (int(run.name[8:]) for run in (root / name).glob("version_*") if run.name[8:].isdigit()), reverse=True
-    )
-    runs = (root / name / f"version_{number}" for number in numbers)
-    return next((run for run in runs if (run / "checkpoints" / "last.ckpt").is_file() and _made_by(run, job)), None)
+    runs = RunFolder.versions_of(root / name)
+    return next((run for run in runs if run.last.is_file() and _made_by(run, job)), None)
 
 
-def _made_by(run: Path, job: str) -> bool:
-    for path in run.glob("environment*.json"):
+def _made_by(run: RunFolder, job: str) -> bool:
+    for path in versions(run.environment):
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
             made = facts.get("slurm_job") == job and facts.get("command") == sys.argv[1:]

@@ -104,7 +104,7 @@ class MedicalDataModule(LoadingDataModule):
         ranges.least("split_seed", split_seed, 0)
         ranges.least("shuffle_blocks", shuffle_blocks, 1)
         ranges.least("train_size", train_size, 1)
-        ranges.share("train_fraction", train_fraction, whole=True)
+        ranges.share("train_fraction", train_fraction, ends=(1,))
         ranges.share("val_fraction", val_fraction)
         ranges.settle()
         if isinstance(augmentation, str):

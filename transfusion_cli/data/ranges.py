@@ -28,10 +28,10 @@ class Ranges:
         if value > most:
             self._wrong.append((f"{name} must be at most {most} on this machine, got {value}", f"{name} 4"))
 
-    def share(self, name: str, value: float, whole: bool = False) -> None:
-        """A share lies between 0 and 1; it may be 1 where the ``whole`` is one."""
-        if not 0 < value < 1 and not (whole and value == 1):
-            self._wrong.append((f"{name} must lie between 0 and 1, got {value}", f"{name} 0.1"))
+    def share(self, name: str, value: float, ends: tuple[int, ...] = (), instead: float = 0.1) -> None:
+        """A share lies between 0 and 1; it may be one of these, its ``ends``, where nothing or the whole is one."""
+        if not 0 < value < 1 and value not in ends:
+            self._wrong.append((f"{name} must lie between 0 and 1, got {value}", f"{name} {instead}"))
 
     def sides(self, name: str, value: int | tuple[int, int] | None) -> None:
         """Height and width, or one number for both, are sides of an image; None stands for no value."""
@@ -54,3 +54,19 @@ class Ranges:
             case several:
                 more = f"; and {len(several) - 3} more" if len(several) > 3 else ""
                 raise UserError("\n".join(told for told, _ in several[:3]) + more)
+
+
+def check_test_fraction(value: float, usual: float = 0.2, ends: tuple[int, ...] = ()) -> None:
+    """See that the part held out for the test is a share.
+
+    Args:
+        value: the share of the patients.
+        usual: what to suggest.
+        ends: as of ``Ranges.share``.
+
+    Raises:
+        UserError: it is none.
+    """
+    ranges = Ranges()
+    ranges.share("test_fraction", value, ends, usual)
+    ranges.settle()

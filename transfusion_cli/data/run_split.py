@@ -12,6 +12,7 @@ import numpy as np
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.data.splits import split_hash
 from transfusion_cli.errors import UserError
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_plain
 
 log = logging.getLogger(__name__)
@@ -23,9 +24,6 @@ Authority = Literal["run", "data", "data_unchecked"]
 * ``data``: the data as they are now, if no sample to be tested was trained on.
 * ``data_unchecked``: the data as they are now, in any case.
 """
-
-FILE = "split.csv"
-"""Its name in a run folder."""
 
 TRAINED_ON: tuple[Split, ...] = ("train", "val")
 """Splits that a run has seen: the second chose its best epoch."""
@@ -58,7 +56,7 @@ class RunSplit:
 
         try:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=["id", "patient", "split"])
-            written = path.with_suffix(".sha256").read_text(encoding="utf-8").strip()
+            written = RunFolder(path.parent).split_hash.read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(

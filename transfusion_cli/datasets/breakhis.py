@@ -9,6 +9,7 @@ import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.errors import UserError
@@ -101,10 +102,7 @@ class BreaKHisDataModule(ImageFilesDataModule):
         number = 5 if folds == "official" else folds
         if number < 2 or not 1 <= (1 if fold is None else fold) <= number:
             raise UserError(f"no fold {fold} of {number}\nThere must be 2 folds at least, counted from --data.fold 1")
-        if not 0 < test_fraction < 1:
-            raise UserError(
-                f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.3"
-            )
+        check_test_fraction(test_fraction, usual=0.3)
         self.subtypes, self.magnification, self.fold, self.folds = subtypes, magnification, fold, folds
         self.test_fraction, self.merge_lettered = test_fraction, merge_lettered
         self.drop_ambiguous = subtypes if drop_ambiguous is None else drop_ambiguous

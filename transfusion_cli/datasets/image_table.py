@@ -13,6 +13,7 @@ from transfusion_cli.data.layout.image_index import ImageIndex, index_folder, in
 from transfusion_cli.data.layout.label_encoding import EncodedLabels, encode_labels, label_strata
 from transfusion_cli.data.layout.patient_column import NO_PATIENTS, advice
 from transfusion_cli.data.layout.split_column import log_splits, settle_splits
+from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.intensity import check_window
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split
@@ -77,10 +78,7 @@ class ImageTableDataModule(MedicalDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= test_fraction < 1:
-            raise UserError(
-                f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.2"
-            )
+        check_test_fraction(test_fraction, ends=(0,))  # all is for training
         if window is not None:
             check_window(window)
         if patient_pattern is not None and (patient_column or NO_PATIENTS).lower() != NO_PATIENTS:

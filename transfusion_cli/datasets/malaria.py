@@ -10,6 +10,7 @@ import numpy as np
 from transfusion_cli.data.layout.tree import image_files
 from transfusion_cli.data.open_files import OpenFilesDataModule
 from transfusion_cli.data.protocols import check_literal, deal_images
+from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
@@ -71,10 +72,7 @@ class MalariaDataModule(OpenFilesDataModule):
     ) -> None:
         super().__init__(**kwargs)
         check_literal(protocol, literal)
-        if not 0 < test_fraction < 1:
-            raise UserError(
-                f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.2"
-            )
+        check_test_fraction(test_fraction)
         if folds < 2 or not 0 <= (fold or 0) < folds:
             raise UserError(f"fold {fold} of {folds}: folds are at least 2 and counted from 0\nTry --data.fold 0")
         if fold is not None and protocol != "official":

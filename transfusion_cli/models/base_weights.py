@@ -15,7 +15,7 @@ class BaseWeights:
     """The pretrained tensors a network was given, as hashes.
 
     Args:
-        source: where they came from: a path, ``timm/<name>`` or ``random``.
+        source: where they came from: a path, ``timm:<name>`` or ``random``.
         tensors: SHA-256 of each tensor, by state-dict name.
     """
 

@@ -1,4 +1,4 @@
-"""Batch normalisation: finding the layers, re-estimating and checking their running statistics."""
+"""Batch normalisation: finding the layers, re-estimating their running statistics."""
 
 from __future__ import annotations
 
@@ -15,15 +15,6 @@ def batch_norm_layers(network: nn.Module) -> dict[str, _BatchNorm]:
     That is 1d, 2d and 3d, SyncBatchNorm, timm's fused BatchNormAct2d, and the layer inside each AC-Norm layer.
     """
     return {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
-
-
-def check_finite(network: nn.Module) -> str | None:
-    """Name of the first layer whose running statistics hold NaN or infinity, or None."""
-    for name, layer in batch_norm_layers(network).items():
-        for buffer in (layer.running_mean, layer.running_var):
-            if buffer is not None and not torch.isfinite(buffer).all():
-                return name
-    return None
 
 
 GROUP = 64
@@ -46,16 +37,16 @@ def reestimate_statistics(
     ResNet-20, groups of ``GROUP`` give variances within 0.5 % of those of one single group, 0.07 % on average.
 
     Args:
-        network: Network whose ``forward`` takes one group.
-        groups: Inputs (B, C, H, W), normalised and on the network's device.
-        layers: Layers to re-estimate; all that keep running statistics by default.
-        all_reduce: Sum of a tensor over all processes; each process then gives its own share of the groups.
+        network: network whose ``forward`` takes one group.
+        groups: inputs (B, C, H, W), normalised and on the network's device.
+        layers: layers to re-estimate; all that keep running statistics by default.
+        all_reduce: sum of a tensor over all processes; each process then gives its own share of the groups.
 
     Returns:
         Groups seen, over all processes.
 
     Raises:
-        ValueError: There was no group; nothing was changed.
+        ValueError: there was no group; nothing was changed.
     """
     chosen = [x for x in (batch_norm_layers(network).values() if layers is None else layers) if x.track_running_stats]
     stored = [{name: buffer.clone() for name, buffer in layer.named_buffers(recurse=False)} for layer in chosen]

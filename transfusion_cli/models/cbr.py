@@ -25,24 +25,14 @@ class CBRPlan:
     """One member of the family.
 
     Args:
-        kernel: Side of every convolution kernel.
-        widths: Channels of each block.
-        last_pool: Whether the last block is pooled too.
+        kernel: side of every convolution kernel.
+        widths: channels of each block.
+        last_pool: whether the last block is pooled too.
     """
 
     kernel: int
     widths: tuple[int, ...]
     last_pool: bool = True
-
-    @property
-    def paper_parameters(self) -> int:
-        """Parameters as the paper's table counts them.
-
-        The figures come out exactly as the kernels of all blocks but the first, without batch norm, and a head of five
-        classes without bias.
-        """
-        pairs = zip(self.widths, self.widths[1:], strict=False)
-        return self.kernel**2 * sum(a * b for a, b in pairs) + 5 * self.widths[-1]
 
 
 PLANS = {
@@ -73,16 +63,16 @@ class CBRNet(PooledClassifier):
     """A CBR network with timm's model interface.
 
     Args:
-        plan: Kernel and widths.
-        padding: Of the convolutions, which the paper does not tell: ``same`` or ``valid``.
-        num_classes: Outputs of the classifier ``fc``; 0 leaves it out.
-        in_chans: Input channels.
+        plan: kernel and widths.
+        padding: of the convolutions, which the paper does not tell: ``same`` or ``valid``.
+        num_classes: outputs of the classifier ``fc``; 0 leaves it out.
+        in_chans: input channels.
         global_pool: timm pooling type; ``""`` keeps the feature map.
-        drop_rate: Dropout before the classifier.
+        drop_rate: dropout before the classifier.
         **factory: ``device`` and ``dtype`` of the tensors.
 
     Raises:
-        UserError: Another padding.
+        UserError: another padding.
     """
 
     def __init__(
@@ -128,7 +118,7 @@ class CBRNet(PooledClassifier):
         """Images (B, C, H, W) to the last feature map.
 
         Raises:
-            UserError: Images too small for the blocks.
+            UserError: images too small for the blocks.
         """
         if min(x.shape[-2:]) < self.smallest_input:
             raise UserError(

@@ -22,7 +22,6 @@ from transfusion_cli.models.backbone_args import cannot_build, checked_backbone_
 from transfusion_cli.models.facts import head_names, in_head, pretrained_config
 from transfusion_cli.models.lookalike import lookalike
 from transfusion_cli.models.matching import Match, match
-from transfusion_cli.models.state_hash import state_hash
 from transfusion_cli.models.weights_file import WeightsFile, read_weights
 from transfusion_cli.models.weights_report import WeightsReport
 
@@ -44,15 +43,15 @@ def build_network(
     Args:
         name: timm name, with or without a tag: ``resnet50``, ``resnet50.a1_in1k``, ``cifar_resnet20``,
             ``hf-hub:owner/model``, ``local-dir:folder``.
-        num_outputs: Logits of the head; 0 gives pooled features.
-        in_chans: Input channels; the first convolution of the weights is adapted to them.
-        pretrained: Published weights (True), none (False), or a file. The source's classifier is never loaded.
-        drop_rate: Dropout before the head.
-        image_size: Side of the input in pixels, for the architectures that fix it (position embeddings are resized).
-        **kwargs: Passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
+        num_outputs: logits of the head; 0 gives pooled features.
+        in_chans: input channels; the first convolution of the weights is adapted to them.
+        pretrained: published weights (True), none (False), or a file. The source's classifier is never loaded.
+        drop_rate: dropout before the head.
+        image_size: side of the input in pixels, for the architectures that fix it (position embeddings are resized).
+        **kwargs: passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
 
     Raises:
-        UserError: Unknown name or argument, no such weights, no network, or a file that does not fit.
+        UserError: unknown name or argument, no such weights, no network, or a file that does not fit.
     """
     _check_name(name)
     if in_chans < 1:
@@ -184,7 +183,5 @@ def _report_published(network: Any, source: str) -> WeightsReport:
 
 
 def _report(network: nn.Module, source: str, matched: tuple[str, ...], fit: Match) -> WeightsReport:
-    state = network.state_dict()
-    digest = state_hash({name: state[name] for name in matched})
     rest = (fit.missing, fit.unexpected, fit.shape_mismatch, fit.head, fit.adapted)
-    return WeightsReport(pretrained_config(network)["architecture"], source, digest, matched, *rest)
+    return WeightsReport(pretrained_config(network)["architecture"], source, matched, *rest)

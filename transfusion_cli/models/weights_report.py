@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -12,19 +11,17 @@ class WeightsReport:
 
     Attributes:
         architecture: timm name of the network.
-        source: File, published weights (``timm/resnet18.a1_in1k``) or ``random``.
-        sha256: :func:`~transfusion_cli.models.state_hash.state_hash` of the matched tensors as loaded; ``""`` if none.
-        matched: Names of the network's tensors (parameters and buffers) that were loaded.
-        missing: Names outside the head that the weights lack; they keep their random start.
-        unexpected: Names in the weights that the network lacks.
-        shape_mismatch: The same name with another shape, as ``"name (64, 3, 7, 7) is not (64, 3, 3, 3)"``.
-        head: Names of the source's own classifier, left out.
-        adapted: Names of first convolutions converted to another number of input channels.
+        source: file, published weights (``timm:resnet18.a1_in1k``) or ``random``.
+        matched: names of the network's tensors (parameters and buffers) that were loaded.
+        missing: names outside the head that the weights lack; they keep their random start.
+        unexpected: names in the weights that the network lacks.
+        shape_mismatch: the same name with another shape, as ``"name (64, 3, 7, 7) is not (64, 3, 3, 3)"``.
+        head: names of the source's own classifier, left out.
+        adapted: names of first convolutions converted to another number of input channels.
     """
 
     architecture: str
     source: str
-    sha256: str = ""
     matched: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
@@ -36,10 +33,6 @@ class WeightsReport:
     def complete(self) -> bool:
         """Whether every tensor outside the head was loaded."""
         return bool(self.matched) and not self.missing and not self.shape_mismatch
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
     def summary(self) -> str:
         """A few lines for the console."""

@@ -109,7 +109,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     """The rows of the file; without its last one where that was cut off.
 
     Raises:
-        UserError: It is no table of metrics.
+        UserError: it is no table of metrics.
     """
     if not path.is_file():
         return []

@@ -10,16 +10,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.files import write_text
+from transfusion_cli.files import write_json, write_text
 from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.provenance import provenance
-from transfusion_cli.reports.run_files import write_json
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.base import TransferTask
-from transfusion_cli.tasks.steps_to_target import fit_results
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +64,6 @@ class ResultsWriter(pl.Callback):
             results |= build_results(part.evaluation, part.stage, self.resamples, validation)
             tables.append(format_table(results, part.stage))
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
-        results |= fit_results((RunFolder.holding(checkpoint) or self.folder).path)
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
         self._keep("results.json", lambda path: write_json(path, results))

@@ -1,19 +1,18 @@
 """The files that say what a run was: configuration, environment, split."""
 
-import json
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_only
 
-from transfusion_cli.files import write_text
+from transfusion_cli.files import write_json, write_text
 from transfusion_cli.reports.csv_log import MetricsCSV
 from transfusion_cli.reports.environment import environment
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.reports.open_folder import OpenFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
+from transfusion_cli.versions import free_path
 
 
 class RunFiles(pl.Callback):
@@ -28,7 +27,7 @@ class RunFiles(pl.Callback):
         seed: the seed of the run.
     """
 
-    def __init__(self, folder: RunFolder, config: str, seed: int | None) -> None:
+    def __init__(self, folder: OpenFolder, config: str, seed: int | None) -> None:
         self.folder = folder
         self.config = config
         self.seed = seed
@@ -44,14 +43,14 @@ class RunFiles(pl.Callback):
 
     @rank_zero_only
     def _write(self, trainer: pl.Trainer) -> None:
-        write_text(self.folder.free("config.yaml"), self.config)
-        write_text(self.folder.free("overrides.txt"), shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
-        write_text(self.folder.free("environment.json"), json.dumps(environment(self.seed), indent=2) + "\n")
+        write_text(free_path(self.folder.config), self.config)
+        write_text(free_path(self.folder.overrides), shlex.join(["transfusion", *sys.argv[1:]]) + "\n")
+        write_json(free_path(self.folder.environment), environment(self.seed))
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         split = self.folder.split
         if data is not None and hasattr(data, "split_frame") and not split.exists():
             write_text(split, spreadsheet_frame(data.split_frame()).to_csv(index=False))
-            write_text(split.with_suffix(".sha256"), f"{data.split_hash}\n")
+            write_text(self.folder.split_hash, f"{data.split_hash}\n")
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """The run has begun: from now on it is worth keeping."""
@@ -64,8 +63,3 @@ class RunFiles(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.resume(trainer.global_step)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write strict JSON: what is undefined is null, never NaN."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

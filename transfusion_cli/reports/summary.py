@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from transfusion_cli.reports.run_folder import RunFolder
+from transfusion_cli.run_folder import RunFolder
 
 
 def summary(folder: RunFolder, best: str, audit: str, table: str, trust: str = "") -> str:

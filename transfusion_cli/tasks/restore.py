@@ -9,12 +9,12 @@ from jsonargparse import ArgumentParser
 from safetensors import SafetensorError, safe_open
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.description import Network, described
 from transfusion_cli.trust import check_classes, imports_from, refusal, trusted
-from transfusion_cli.versions import newest
 from transfusion_cli.yaml_file import read_yaml
 
 UNUSED = ("optimizer", "lr_scheduler")
@@ -36,7 +36,7 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         if not isinstance(kept, dict):
             raise UserError(f"{path} does not say how to build its network.\nGive a checkpoint as the run wrote it.")
         return {str(name): value for name, value in kept.items() if name != "_instantiator"}
-    config = config_beside(path)
+    config = RunFolder.config_of(path)
     if config is None:
         raise UserError(
             f"{path} lies outside its run folder, whose config.yaml says how to rebuild the network.\n"
@@ -55,14 +55,11 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         ) from None
 
 
-def config_beside(path: str | Path) -> Path | None:
-    """The newest ``config.yaml`` of the run that a checkpoint lies in, or beside the checkpoint itself.
-
-    A run that went on for longer than it was first asked to has a newer one, which says for how long.
-    """
-    folder = Path(path).resolve().parent
-    candidates = (newest(place / "config.yaml") for place in (folder, folder.parent))
-    return next((file for file in candidates if file.is_file()), None)
+def model_section(arguments: dict[str, Any], left_out: tuple[str, ...] = UNUSED) -> dict[str, Any]:
+    """The ``model`` section of a configuration that says the same as ``saved_arguments``, but for what is left out."""
+    default = "transfusion_cli.tasks.classification.ClassificationTask"
+    given = {name: value for name, value in arguments.items() if name not in left_out and not name.startswith("_")}
+    return {"class_path": arguments.get("_class_path", default), "init_args": given}
 
 
 def make_task(arguments: dict[str, Any], trust: Iterable[str] = (), kind: type | None = None) -> TransferTask:
@@ -76,15 +73,15 @@ def make_task(arguments: dict[str, Any], trust: Iterable[str] = (), kind: type |
     Raises:
         UserError: the arguments name something that may not be imported, or do not make a task.
     """
-    given = {name: value for name, value in arguments.items() if name not in UNUSED and not name.startswith("_")}
-    default = "transfusion_cli.tasks.classification.ClassificationTask"
-    class_path = f"{kind.__module__}.{kind.__qualname__}" if kind else arguments.get("_class_path", default)
+    section = model_section(arguments)
+    if kind is not None:
+        section["class_path"] = f"{kind.__module__}.{kind.__qualname__}"
     own = set() if kind is None else {kind.__module__.partition(".")[0]}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(TransferTask, "model")
     with imports_from({*trust, *trusted(), *own}):
         try:
-            config = parser.parse_object({"model": {"class_path": class_path, "init_args": given}})
+            config = parser.parse_object({"model": section})
             check_classes(config)
             return parser.instantiate_classes(config).model
         except UserError:

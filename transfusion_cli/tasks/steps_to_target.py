@@ -1,7 +1,5 @@
 """How many optimizer steps it takes to get as good as one wants to be."""
 
-import json
-import logging
 import math
 import time
 from pathlib import Path
@@ -11,13 +9,9 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.files import write_text
+from transfusion_cli.files import write_json
+from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.time_to_event import direction
-
-log = logging.getLogger(__name__)
-
-FILE = "steps_to_target.json"
-"""Name of what it writes into the run folder."""
 
 
 class StepsToTarget(pl.Callback):
@@ -37,11 +31,12 @@ class StepsToTarget(pl.Callback):
     """
 
     def __init__(
-        self, value: float, metric: str = "val/auroc", mode: Literal["min", "max"] | None = None, stop: bool = False
+        self, value: float, metric: str = MONITOR, mode: Literal["min", "max"] | None = None, stop: bool = False
     ) -> None:
         self.value, self.metric, self.stop = value, metric, stop
         self.mode = mode or direction(metric)
-        self.folder: Path | None = None
+        self.path: Path | None = None
+        """File of the outcome; the run says which."""
         self.first: dict[str, Any] | None = None
         """Step, epochs, seconds and score of the first validation that reached the value."""
         self.last: dict[str, Any] | None = None
@@ -138,8 +133,8 @@ class StepsToTarget(pl.Callback):
             for logger in trainer.loggers:
                 # A step at that step: both axes of TensorBoard show it. Censored runs have no such point.
                 logger.log_metrics({f"steps_to_target/{self.metric}": float(self.first["step"])}, self.first["step"])
-        if trainer.is_global_zero and self.folder is not None:
-            self._write(self.folder / FILE)
+        if trainer.is_global_zero and self.path is not None:
+            write_json(self.path, self.outcome())  # after every validation: it is there however the run ends
         if self.ends_training:
             trainer.should_stop = True
         if not trainer.sanity_checking:
@@ -169,24 +164,6 @@ class StepsToTarget(pl.Callback):
             return f"{self.metric} {sign} {self.value:g} was not reached in {got['budget']:,} steps"
         where = f"{got['epochs']:g} epochs, {got['seconds']:,.0f} s of training"
         return f"{self.metric} {sign} {self.value:g} was reached in {got['step']:,} steps ({where}): {got['score']:.4f}"
-
-    def _write(self, path: Path) -> None:
-        """After every validation, so that it is there however the run ends; the run's own older state goes."""
-        write_text(path, json.dumps(self.outcome(), indent=2, allow_nan=False) + "\n")
-
-
-def fit_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """What ``results.json`` says about the steps of the run in ``folder``; nothing where none were counted."""
-    path = folder / FILE
-    if not path.is_file():
-        return {}
-    try:
-        outcome = json.loads(path.read_text(encoding="utf-8"))
-        kept = {name: outcome[name] for name in ("reached", "budget", "epochs", "seconds", "metric")}
-        return {"fit/steps_to_target": {"value": outcome["step"], **kept, "target": outcome["value"]}}
-    except (OSError, ValueError, KeyError, TypeError) as error:  # no reason to lose what was evaluated
-        log.warning("%s is damaged and left out of the results: %s", path, error)
-        return {}
 
 
 def _whole_sanity_check(trainer: pl.Trainer) -> bool:

@@ -19,8 +19,8 @@ class RunCheckpoint(ModelCheckpoint):
     that validation again. Training writes ``last.ckpt`` every few minutes too, between two optimizer steps.
 
     Args:
-        minutes: Minutes of training between two checkpoints without a validation.
-        kwargs: As for Lightning's ``ModelCheckpoint``.
+        minutes: minutes of training between two checkpoints without a validation.
+        kwargs: as for Lightning's ``ModelCheckpoint``.
     """
 
     def __init__(self, minutes: float = 30.0, **kwargs: Any) -> None:

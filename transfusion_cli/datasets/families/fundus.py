@@ -6,6 +6,7 @@ import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.layout.tables import refuse, require_columns
+from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.datasets.families.fundus_image import FundusProcess
 from transfusion_cli.errors import UserError
@@ -46,10 +47,7 @@ class FundusDataModule(ImageFilesDataModule):
         super().__init__(**kwargs)
         if local_average is not None and local_average <= 0:
             raise UserError(f"local_average must be more than 0, got {local_average}\nTry --data.local_average 0.033")
-        if not 0 < test_fraction < 1:
-            raise UserError(
-                f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.2"
-            )
+        check_test_fraction(test_fraction)
         self.task, self.circle_crop, self.local_average = task, circle_crop, local_average
         self.test_fraction = test_fraction
 

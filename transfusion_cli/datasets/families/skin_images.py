@@ -9,6 +9,7 @@ import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.layout.tables import read_table, require_columns
+from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.datasets.families.skin_tables import (
     UNKNOWN,
@@ -50,10 +51,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
 
     def __init__(self, test_fraction: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 < test_fraction < 1:
-            raise UserError(
-                f"test_fraction must lie between 0 and 1, got {test_fraction}\nTry --data.test_fraction 0.2"
-            )
+        check_test_fraction(test_fraction)
         self.test_fraction = test_fraction
 
     @property

@@ -3,12 +3,15 @@
 import csv
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.time_to_event import direction
-from transfusion_cli.versions import newest, versions
+from transfusion_cli.run_folder import RunFolder
+from transfusion_cli.versions import versions
 from transfusion_cli.yaml_file import read_yaml
 
 NO_MATTER = ("seed_everything", "name", "root", "split", "test_after_fit", "ckpt_path", "weights_only", "verbose")
@@ -22,7 +25,7 @@ class RunRecord:
     """One run: its newest configuration (a resumed run may have been given more epochs) and its newest test.
 
     Args:
-        folder: the run folder.
+        folder: where it is.
         name: name of the run.
         settings: the configuration by dotted keys, without what does not matter to the result.
         monitor: the metric that its best checkpoint is kept by.
@@ -32,7 +35,7 @@ class RunRecord:
         left_out: names of results on other samples than those that the run held back, newer than ``results``.
     """
 
-    folder: Path
+    folder: RunFolder
     name: str
     settings: dict[str, Any]
     monitor: str
@@ -42,25 +45,25 @@ class RunRecord:
     left_out: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, folder: Path) -> "RunRecord":
+    def read(cls, folder: RunFolder) -> "RunRecord":
         """Read a run folder.
 
         Raises:
             UserError: when a file in it cannot be read.
         """
         try:
-            config = read_yaml(newest(folder / "config.yaml"))
-            outcome, (results, left_out) = _json(folder / "steps_to_target.json"), own_results(folder)
+            config = read_yaml(folder.newest_config)
+            outcome, (results, left_out) = _json(folder.steps_to_target), own_results(folder)
             settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
         except (OSError, AttributeError) as error:
             raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
         for key in LINKED_SEEDS:
             settings.pop(key, None)
         checkpoint = config.get("checkpoint") or {}
-        monitor = checkpoint.get("monitor") or "val/auroc"
+        monitor = checkpoint.get("monitor") or MONITOR
         watched = outcome if outcome and outcome["budget"] is not None else None
         mode = checkpoint.get("mode") or direction(monitor)
-        name = config.get("name") or folder.parent.name
+        name = config.get("name") or folder.name
         return cls(folder, name, settings, monitor, mode, watched, results, left_out)
 
     @property
@@ -91,36 +94,44 @@ class RunRecord:
         """A metric of the test split; None where it was not tested."""
         return self.results.get(f"test/{metric}", {}).get("value")
 
+    @cached_property
+    def logged(self) -> list[dict[str, str]]:
+        """The rows of its ``metrics.csv``."""
+        if not (path := self.folder.metrics).is_file():
+            return []
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                return list(csv.DictReader(file))
+        except (OSError, ValueError, csv.Error) as error:
+            raise _damaged(path, error) from None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs whose training loss was logged, counted from the start of the run."""
+        return max((int(row["epoch"]) + 1 for row in self.logged if row.get("train/loss_epoch")), default=0)
+
     @property
     def measured(self) -> set[str]:
         """The metrics of the validation or the test split that it has, without the split."""
-        names = list(self.results)
-        path = self.folder / "metrics.csv"
-        if path.is_file():
-            with open(path, newline="", encoding="utf-8") as file:
-                names += next(csv.reader(file), [])
+        names = {*self.results, *(name for row in self.logged[:1] for name in row if name)}
         return {name.partition("/")[2] for name in names if name.startswith(("val/", "test/"))}
 
     def best_validation(self, metric: str) -> float | None:
         """The best value that a metric took in any validation of the run."""
         name = f"val/{metric}"
-        path = self.folder / "metrics.csv"
-        if not path.is_file():
-            return None
         try:
-            with open(path, newline="", encoding="utf-8") as file:
-                values = [float(row[name]) for row in csv.DictReader(file) if row.get(name)]
-        except (OSError, ValueError, csv.Error) as error:
-            raise _damaged(path, error) from None
+            values = [float(row[name]) for row in self.logged if row.get(name)]
+        except ValueError as error:
+            raise _damaged(self.folder.metrics, error) from None
         values = [value for value in values if value == value]
         mode = self.monitor_mode if name == self.monitor else direction(name)
         return (min if mode == "min" else max)(values, default=None)
 
 
-def own_results(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+def own_results(folder: RunFolder) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the last test on the run's own split found, and the names of newer tests on other samples."""
     left_out: list[str] = []
-    for path in versions(folder / "results.json"):
+    for path in versions(folder.results):
         results = _json(path)
         if (results.get("provenance") or {}).get("own_split"):
             return results, tuple(left_out)

@@ -1,13 +1,13 @@
 """How far a run is, told by its folder alone."""
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from transfusion_cli.cli.run_record import RunRecord
 from transfusion_cli.lock import is_held
+from transfusion_cli.reports.run_record import RunRecord
+from transfusion_cli.run_folder import RunFolder
 
 State = Literal["running", "finished", "stopped", "failed"]
 """``stopped`` left a checkpoint to go on from, ``failed`` none."""
@@ -20,19 +20,17 @@ class RunState:
     Args:
         record: what its folder says.
         state: what has become of it.
-        epochs: trained to their end.
         planned: epochs that its newest configuration asks for; None where that is open.
         best: best value of the metric that its best checkpoint is kept by; None before the first validation.
     """
 
     record: RunRecord
     state: State
-    epochs: int
     planned: int | None
     best: float | None
 
     @classmethod
-    def read(cls, folder: Path) -> "RunState":
+    def read(cls, folder: RunFolder) -> "RunState":
         """Read a run folder.
 
         Raises:
@@ -41,33 +39,24 @@ class RunState:
         record = RunRecord.read(folder)
         planned = record.settings.get("trainer.max_epochs")
         planned = planned if isinstance(planned, int) and planned > 0 else None
-        epochs = epochs_done(folder / "metrics.csv")
         split, _, metric = record.monitor.partition("/")
         best = record.best_validation(metric) if split == "val" else None
-        return cls(record, state_of(folder, epochs, planned), epochs, planned, best)
+        return cls(record, state_of(folder, record.epochs, planned), planned, best)
 
     @property
     def progress(self) -> str:
         """Epochs done and planned, in words."""
-        return f"{self.epochs} of {self.planned}" if self.planned else str(self.epochs)
+        return f"{self.record.epochs} of {self.planned}" if self.planned else str(self.record.epochs)
 
 
-def state_of(folder: Path, epochs: int, planned: int | None) -> State:
-    """What has become of a run; the end of training leaves ``delta.safetensors``, later than the last checkpoint."""
-    last, delta = (modified(folder / "checkpoints" / name) for name in ("last.ckpt", "delta.safetensors"))
-    if is_held(folder / ".lock"):
+def state_of(folder: RunFolder, epochs: int, planned: int | None) -> State:
+    """What has become of a run; the end of training leaves the delta, later than the last checkpoint."""
+    last, delta = modified(folder.last), modified(folder.delta)
+    if is_held(folder.lock):
         return "running"
     if last == -math.inf:
         return "failed"
     return "finished" if delta >= last or (planned is not None and epochs >= planned) else "stopped"
-
-
-def epochs_done(metrics: Path) -> int:
-    """Epochs whose training loss was logged in a ``metrics.csv``, counted from the start of the run."""
-    if not metrics.is_file():
-        return 0
-    with open(metrics, newline="", encoding="utf-8") as file:
-        return max((int(row["epoch"]) + 1 for row in csv.DictReader(file) if row.get("train/loss_epoch")), default=0)
 
 
 def modified(path: Path) -> float:

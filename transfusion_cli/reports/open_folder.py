@@ -1,30 +1,22 @@
-"""One folder per run, never written over by another."""
+"""The folder that a run writes: one for each, never written over by another."""
 
 import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from transfusion_cli.data.run_split import FILE as SPLIT
 from transfusion_cli.errors import Fault, UserError
 from transfusion_cli.files import NO_ROOM, not_written, require_writable
 from transfusion_cli.lock import FileLock
+from transfusion_cli.run_folder import RunFolder
+from transfusion_cli.versions import versions
 
-ROOT = Path("lightning_logs")
 LATEST = "latest"
-SOON = ("checkpoints", "config.yaml", "metrics.csv")
-"""What every run has a little after its start."""
-
 EVENTS = "events.out.tfevents"
-
-LOCK = ".lock"
-"""Held by the process that trains."""
-
-RESULTS = ("checkpoints/*.ckpt", "results*.json", "predictions*.csv")
-"""What no folder is taken back with."""
 
 _VARIABLE = "TRANSFUSION_RUN_FOLDER"
 
@@ -44,20 +36,20 @@ def check_name(name: str) -> str:
     return name
 
 
-class RunFolder:
-    """``<root>/<name>/version_N/``: everything about one run.
+class OpenFolder(RunFolder):
+    """A run folder that is written.
 
     Args:
         path: the folder.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self._made = False
         """Whether it was made here, for a run that has not begun."""
 
     @classmethod
-    def create(cls, name: str, root: Path = ROOT) -> "RunFolder":
+    def create(cls, name: str, root: Path) -> Self:
         """Make the next free version of ``name``.
 
         Processes that the first one starts find its folder in their environment. Those that a cluster starts beside
@@ -70,8 +62,7 @@ class RunFolder:
             return cls(inherited)
         if rank := getattr(rank_zero_only, "rank", 0):
             return cls(root / name / f"process_{rank}")
-        versions = [int(p.name[8:]) for p in (root / name).glob("version_*") if p.name[8:].isdigit()]
-        number = max(versions, default=-1) + 1
+        number = next((run.number + 1 for run in cls.versions_of(root / name)), 0)
         while True:
             path = root / name / f"version_{number}"
             try:
@@ -89,24 +80,6 @@ class RunFolder:
         folder = cls(path)
         folder._made = True
         return folder
-
-    @classmethod
-    def holding(cls, ckpt_path: str | Path | None) -> "RunFolder | None":
-        """The run folder that a checkpoint lies in, or None where it lies elsewhere."""
-        if ckpt_path is None:
-            return None
-        # A path through ``latest`` means the run that it leads to now.
-        parent = Path(os.path.realpath(ckpt_path)).parent
-        home = parent.parent if parent.name == "checkpoints" else parent
-        return cls(home) if (home / "config.yaml").is_file() else None
-
-    @staticmethod
-    def split_beside(ckpt_path: str | Path | None) -> Path | None:
-        """The split file of the run that a checkpoint lies in, or beside the checkpoint itself."""
-        if ckpt_path is None:
-            return None
-        folder = Path(os.path.realpath(ckpt_path)).parent
-        return next((path for path in (folder / SPLIT, folder.parent / SPLIT) if path.is_file()), None)
 
     def refuse_links(self) -> None:
         """See that what is written here stays here.
@@ -150,9 +123,9 @@ class RunFolder:
         """
         if getattr(rank_zero_only, "rank", 0):
             return
-        self._lock = FileLock(self.path / LOCK)
+        self._held = FileLock(self.lock)
         # A process that was killed may take a moment to be gone.
-        if not self._lock.acquire(timeout=5):
+        if not self._held.acquire(timeout=5):
             raise UserError(
                 f"Another process is training in {self.path}.\n"
                 "Wait until it ends, or start a run of its own: leave --ckpt_path out."
@@ -160,7 +133,8 @@ class RunFolder:
 
     def discard(self) -> None:
         """Take back a folder that was made here, where the run ended before its first step and left no results."""
-        if not self._made or any(found for pattern in RESULTS for found in self.path.glob(pattern)):
+        written = [*versions(self.results), *versions(self.test_predictions), *versions(self.predictions)]
+        if not self._made or written or any(self.checkpoints.glob("*.ckpt")):
             return
         shutil.rmtree(self.path, ignore_errors=True)
         with suppress(OSError):  # the one above holds other runs
@@ -169,7 +143,7 @@ class RunFolder:
     def publish(self) -> None:
         """Keep this folder, now that the run began, and make ``latest/`` lead to it."""
         self._made = False
-        self._link(SOON)
+        self._link({path.name for path in (self.checkpoints, self.config, self.metrics)})  # they are there soon
 
     def refresh(self) -> None:
         """Show in ``latest/``, if it leads to this run, what is there by now."""
@@ -201,32 +175,3 @@ class RunFolder:
     def unshare() -> None:
         """End what ``share`` began."""
         os.environ.pop(_VARIABLE, None)
-
-    @property
-    def name(self) -> str:
-        """Name of the run, the folder above."""
-        return self.path.parent.name
-
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def split(self) -> Path:
-        """Which sample is in which split."""
-        return self.path / SPLIT
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
-
-    def free(self, name: str) -> Path:
-        """A path for ``name`` that no file has yet: ``results.json``, then ``results_1.json`` and so on."""
-        path = self.path / name
-        number = 0
-        while os.path.lexists(path):  # a link that leads nowhere too
-            number += 1
-            path = self.path / f"{Path(name).stem}_{number}{Path(name).suffix}"
-        return path

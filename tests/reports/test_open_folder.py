@@ -1,13 +1,12 @@
 """Run folders are never shared by two runs."""
 
 import os
-from pathlib import Path
 
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.reports.run_folder import RunFolder, check_name
+from transfusion_cli.reports.open_folder import OpenFolder, check_name
 
 
 @pytest.fixture(autouse=True)
@@ -16,17 +15,17 @@ def alone(monkeypatch):
 
 
 def test_versions_count_up_and_latest_follows(tmp_path):
-    folders = [RunFolder.create("demo", tmp_path) for _ in range(3)]
+    folders = [OpenFolder.create("demo", tmp_path) for _ in range(3)]
     for folder in folders:
         folder.publish()
     assert [f.path.name for f in folders] == ["version_0", "version_1", "version_2"]
     assert (tmp_path / "demo" / "latest" / "checkpoints").resolve() == folders[-1].checkpoints.resolve()
     (tmp_path / "demo" / "version_1").rmdir()
-    assert RunFolder.create("demo", tmp_path).path.name == "version_3"
+    assert OpenFolder.create("demo", tmp_path).path.name == "version_3"
 
 
 def test_tensorboard_finds_no_run_twice(tmp_path):
-    folder = RunFolder.create("demo", tmp_path)
+    folder = OpenFolder.create("demo", tmp_path)
     folder.publish()
     (folder.path / "events.out.tfevents.1").touch()
     found = [path for path, _, files in os.walk(tmp_path, followlinks=True) if any("tfevents" in f for f in files)]
@@ -36,7 +35,7 @@ def test_tensorboard_finds_no_run_twice(tmp_path):
 def test_a_folder_of_the_users_named_latest_is_left_alone(tmp_path):
     (tmp_path / "demo" / "latest").mkdir(parents=True)
     (tmp_path / "demo" / "latest" / "note.txt").write_text("mine")
-    folder = RunFolder.create("demo", tmp_path)
+    folder = OpenFolder.create("demo", tmp_path)
     folder.publish()
     assert folder.path.name == "version_0"
     assert (tmp_path / "demo" / "latest" / "note.txt").read_text() == "mine"
@@ -44,43 +43,20 @@ def test_a_folder_of_the_users_named_latest_is_left_alone(tmp_path):
 
 
 def test_later_processes_of_a_run_share_its_folder(tmp_path):
-    first = RunFolder.create("demo", tmp_path)
+    first = OpenFolder.create("demo", tmp_path)
     first.share()
-    assert RunFolder.create("demo", tmp_path).path == first.path
-    RunFolder.unshare()
-    assert RunFolder.create("demo", tmp_path).path != first.path
+    assert OpenFolder.create("demo", tmp_path).path == first.path
+    OpenFolder.unshare()
+    assert OpenFolder.create("demo", tmp_path).path != first.path
 
 
 def test_other_processes_of_a_cluster_make_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(rank_zero_only, "rank", 3)
-    assert not RunFolder.create("demo", tmp_path).path.exists()
-
-
-def test_a_checkpoint_knows_its_run(tmp_path):
-    folder = RunFolder.create("demo", tmp_path)
-    folder.checkpoints.mkdir()
-    checkpoint = folder.checkpoints / "last.ckpt"
-    assert RunFolder.holding(checkpoint) is None  # no config: not a run of ours
-    folder.publish()
-    folder.config.write_text("")
-    assert RunFolder.holding(checkpoint).path == folder.path.resolve()
-    assert RunFolder.holding(tmp_path / "demo/latest/checkpoints/last.ckpt").path == folder.path.resolve()
-    assert RunFolder.holding(None) is None
-    assert RunFolder.holding(Path("elsewhere/model.ckpt")) is None
-
-
-def test_free_never_names_a_file_that_exists(tmp_path):
-    folder = RunFolder(tmp_path)
-    names = []
-    for _ in range(3):
-        path = folder.free("results.json")
-        path.touch()
-        names.append(path.name)
-    assert names == ["results.json", "results_1.json", "results_2.json"]
+    assert not OpenFolder.create("demo", tmp_path).path.exists()
 
 
 def test_latest_holds_what_the_run_holds(tmp_path):
-    first, second = (RunFolder.create("demo", tmp_path) for _ in range(2))
+    first, second = (OpenFolder.create("demo", tmp_path) for _ in range(2))
     latest = tmp_path / "demo" / "latest"
     for folder in (first, second):
         folder.config.touch()
@@ -99,7 +75,7 @@ def test_latest_holds_what_the_run_holds(tmp_path):
 
 
 def test_a_run_that_did_not_begin_leaves_nothing(tmp_path):
-    folder = RunFolder.create("demo", tmp_path)
+    folder = OpenFolder.create("demo", tmp_path)
     for name in ("config.yaml", ".lock", "events.out.tfevents.1"):
         (folder.path / name).touch()
     folder.discard()
@@ -107,10 +83,10 @@ def test_a_run_that_did_not_begin_leaves_nothing(tmp_path):
 
 
 def test_what_began_or_has_results_or_was_there_is_kept(tmp_path):
-    begun, evaluated, other = (RunFolder.create("demo", tmp_path) for _ in range(3))
+    begun, evaluated, other = (OpenFolder.create("demo", tmp_path) for _ in range(3))
     begun.publish()
     (evaluated.path / "results.json").touch()
-    for folder in (begun, evaluated, RunFolder(other.path)):
+    for folder in (begun, evaluated, OpenFolder(other.path)):
         folder.discard()
         assert folder.path.is_dir()
     other.discard()
@@ -120,7 +96,7 @@ def test_what_began_or_has_results_or_was_there_is_kept(tmp_path):
 @pytest.mark.parametrize("name", ["chexpert", "chexpert/bn", "größe 2", "..x", "a.b", "-"])
 def test_names_of_runs(name, tmp_path):
     assert check_name(name) == name
-    assert tmp_path in RunFolder.create(name, tmp_path).path.resolve().parents
+    assert tmp_path in OpenFolder.create(name, tmp_path).path.resolve().parents
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,17 @@
+"""Tables in plain text."""
+
+from collections.abc import Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, its cells in columns as wide as they need."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table whose first row holds its titles; columns with nothing else in them are left out."""
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    rules = ["-" * max(map(len, column)) for column in columns]
+    titles, *rest = zip(*columns, strict=True)
+    return aligned([titles, rules, *rest])
