@@ -5,11 +5,15 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores; set before torch is loaded
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["TRANSFUSION_TRUST"] = "support"  # configs name TinyDataModule, and their checkpoints after them
 os.environ.pop("TRANSFUSION_RUN_FOLDER", None)
+
+settings.register_profile("any machine", deadline=None)  # which may be busy
+settings.load_profile("any machine")
 
 # Tests press Ctrl-C, which a shell that starts them in the background has ignored by all that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
