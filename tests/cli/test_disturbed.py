@@ -143,7 +143,7 @@ CONFIGURED = ("--config", "tiny.yaml")
 TABLE = "transfusion_cli.data.base:check_classes"
 EARLY = {
     "fit_data": ([*FIT, "early"], TABLE, "There is no checkpoint"),
-    "fit_model": ([*FIT, "early"], "transfusion_cli.tasks.base:TransferTask._create", "There is no checkpoint"),
+    "fit_model": ([*FIT, "early"], "transfusion_cli.tasks.network:Recipe._create", "There is no checkpoint"),
     "fit_sanity": ([*FIT, "early"], f"{TASK}.validation_step", "There is no checkpoint"),
     "validate": (["validate", "--ckpt_path", BEST], f"{TASK}.validation_step", "No results were written."),
     "test": (["test", "--ckpt_path", BEST], f"{TASK}.test_step", "No results were written."),
