@@ -4,6 +4,7 @@ from pathlib import Path
 
 from transfusion_cli.reports.open_folder import OpenFolder
 from transfusion_cli.run_folder import RunFolder
+from transfusion_cli.versions import free_path
 
 
 def test_a_checkpoint_knows_its_run(tmp_path):
@@ -44,7 +45,7 @@ def test_free_never_names_a_file_that_exists(tmp_path):
     folder = RunFolder(tmp_path)
     names = []
     for _ in range(3):
-        path = folder.free("results.json")
+        path = free_path(folder.results)
         path.touch()
         names.append(path.name)
     assert names == ["results.json", "results_1.json", "results_2.json"]

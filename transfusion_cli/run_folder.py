@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from transfusion_cli.versions import free_path, newest
+from transfusion_cli.versions import newest
 
 ROOT = Path("lightning_logs")
 """Where runs lie unless ``--root`` says otherwise."""
@@ -69,10 +69,6 @@ class RunFolder:
     def newest_config(self) -> Path:
         """The configuration that it went on with last, perhaps for longer than it was first asked to."""
         return newest(self.config)
-
-    def free(self, name: str) -> Path:
-        """A path for ``name`` that no file has yet: ``results.json``, then ``results_1.json`` and so on."""
-        return free_path(self.path / name)
 
     @classmethod
     def versions_of(cls, home: Path) -> list[Self]:

@@ -8,9 +8,6 @@ from pathlib import Path
 from transfusion_cli.errors import UserError
 from transfusion_cli.run_folder import RunFolder
 
-CHECKPOINTS = ("best.ckpt", "last.ckpt", "delta.safetensors")
-"""What a run folder is asked for, in this order."""
-
 BEFORE = ("init", "pretrained")
 """Words before a path: the run's network before training, and the pretrained weights that it was given."""
 
@@ -80,10 +77,11 @@ def checkpoint_in(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    for folder in (path / "checkpoints", path):
-        found = next((folder / name for name in CHECKPOINTS if (folder / name).is_file()), None)
-        if found is not None:
-            return found
-    versions = sorted(entry.name for entry in path.glob("version_*")) if path.is_dir() else []
-    advice = f"Name one of its runs: {path / versions[-1]}" if versions else "Give a checkpoint or a run folder."
+    run = RunFolder(path)
+    names = (run.best, run.last, run.delta)
+    found = [place for folder in (run.checkpoints, path) for name in names if (place := folder / name.name).is_file()]
+    if found:
+        return found[0]
+    versions = RunFolder.versions_of(path)
+    advice = f"Name one of its runs: {versions[0]}" if versions else "Give a checkpoint or a run folder."
     raise UserError(f"No checkpoint at {path}.\n{advice}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transfusion_cli.metrics.evaluation import Evaluation
+from transfusion_cli.text import table
 
 Results = dict[str, dict[str, Any]]
 """``{"test/auroc": {"value": 0.91, "low": 0.88, "high": 0.94, ...}, ...}``; undefined numbers are ``None``."""
@@ -68,11 +69,7 @@ def format_table(results: Results, stage: str = "test", confidence: float = 0.95
             for key, entry in metrics.items()
             if key.startswith(f"{metric}/")
         ]
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in zip(*columns, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+    return "\n".join(table(rows))
 
 
 def _cells(entry: dict[str, Any]) -> tuple[str, str, str]:

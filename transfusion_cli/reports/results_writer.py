@@ -12,16 +12,18 @@ from lightning.pytorch.utilities import rank_zero_only
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_json, write_text
 from transfusion_cli.metrics.evaluation import Evaluation
+from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.base import TransferTask
+from transfusion_cli.versions import free_path
 
 log = logging.getLogger(__name__)
 
-HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", "val/auroc")
+HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", MONITOR)
 """Metrics that TensorBoard shows beside the hyper-parameters."""
 
 
@@ -66,9 +68,9 @@ class ResultsWriter(pl.Callback):
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
-        self._keep("results.json", lambda path: write_json(path, results))
+        self._keep(self.folder.results, lambda path: write_json(path, results))
         frame = spreadsheet_frame(predictions_frame(evaluation, data))
-        self._keep("predictions_test.csv", lambda path: write_text(path, frame.to_csv(index=False)))
+        self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
         unit = "images (no patients known)" if data.samples.patients is None else "patients"
         of = OF_OTHERS[origin["own_split"]]
         self.table = "\n\n".join([f"Test split{of}, 95 % intervals by bootstrap over {unit}\n{tables[0]}", *tables[1:]])
@@ -86,11 +88,11 @@ class ResultsWriter(pl.Callback):
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
             tell_unread(data, pl_module.evaluation.index.numpy())
             frame = spreadsheet_frame(predictions_frame(pl_module.evaluation, data))
-            self._keep("predictions.csv", lambda path: write_text(path, frame.to_csv(index=False)))
+            self._keep(self.folder.predictions, lambda path: write_text(path, frame.to_csv(index=False)))
 
-    def _keep(self, name: str, write: Any) -> None:
+    def _keep(self, path: Path, write: Any) -> None:
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        path = self.folder.free(name)
+        path = free_path(path)
         write(path)
         self.written.append(path)
 
