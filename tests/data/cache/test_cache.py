@@ -114,8 +114,8 @@ def test_a_size_that_cannot_serve(table, tmp_path, cached, wanted, resize):
 def test_other_pixels_are_another_cache(table, tmp_path):
     data = module(table)
     keys = [CachePlace.of(data.contents, tmp_path, (16, 16)).key]
-    for options in ({"channels": 3}, {"window": (100.0, 50.0)}, {"resize": "pad"}):
-        keys.append(CachePlace.of(module(table, **options).contents, tmp_path, (16, 16)).key)
+    others = (module(table, **options) for options in ({"channels": 3}, {"window": (100.0, 50.0)}, {"resize": "pad"}))
+    keys += [CachePlace.of(other.contents, tmp_path, (16, 16)).key for other in others]
     keys.append(CachePlace.of(data.contents, tmp_path, (16, 24)).key)
     frame = pd.read_csv(table)
     frame.iloc[::-1].to_csv(table, index=False)
