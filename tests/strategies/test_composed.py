@@ -57,8 +57,8 @@ def test_initialisation_and_selection_come_from_different_members(tmp_path):
 def test_without_an_initialiser_pretrained_weights_are_loaded(tmp_path):
     task = make_task(tmp_path, [ACNorm(), HeadOnly()])
     task.build()
-    assert {"conv1.weight", "bn1.running_var"} <= task.carried
-    assert not any(name.startswith("fc.") for name in task.carried)
+    assert {"conv1.weight", "bn1.running_var"} <= task.transferred.carried
+    assert not any(name.startswith("fc.") for name in task.transferred.carried)
 
 
 def test_ac_norm_needs_pretrained_affines(tmp_path):

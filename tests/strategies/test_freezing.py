@@ -98,8 +98,10 @@ def test_layers_that_were_not_carried_over_learn_their_statistics(name, tmp_path
     statistics = {n for n in before if n.endswith(("running_mean", "running_var", "num_batches_tracked"))}
     fresh = {n for n in statistics if n.startswith(stages)}
     assert fresh and statistics & moved(before, after) == fresh
-    assert {f"{name}.running_mean" for name in task.parts.fresh} == {n for n in fresh if n.endswith("running_mean")}
-    assert f"but update in {len(task.parts.fresh)} fresh layers" in task.audit()
+    assert {f"{name}.running_mean" for name in task.transferred.parts.fresh} == {
+        n for n in fresh if n.endswith("running_mean")
+    }
+    assert f"but update in {len(task.transferred.parts.fresh)} fresh layers" in task.audit()
     (tmp_path / "again").mkdir()
     _, before, after = train(tmp_path / "again", transfer(statistics="frozen_all"), epochs=1)
     assert not statistics & moved(before, after)
@@ -114,7 +116,7 @@ def test_a_resumed_run_knows_what_was_not_carried_over(tmp_path):
     trainer.save_checkpoint(tmp_path / "x.ckpt")
     again = make_task(tmp_path, transfer())
     again.build(torch.load(tmp_path / "x.ckpt", weights_only=True)["transfusion"])
-    assert again.parts.fresh == task.parts.fresh and len(task.parts.fresh) == 12
+    assert again.transferred.parts.fresh == task.transferred.parts.fresh and len(task.transferred.parts.fresh) == 12
 
 
 def test_modes_survive_validation_and_explicit_train_calls(tmp_path):

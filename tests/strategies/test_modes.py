@@ -95,7 +95,7 @@ def test_random_modes_start_without_pretrained_weights(mode, tmp_path):
     # Frozen *initial* statistics: no normalisation ever, as in the paper's RND-FC-BN.
     assert torch.equal(state["layer1.0.bn1.running_mean"], torch.zeros(16))
     assert torch.equal(state["layer1.0.bn1.running_var"], torch.ones(16))
-    assert not task.carried
+    assert not task.transferred.carried
 
 
 def test_rates_and_momentum_reach_optimizer_and_layers(tmp_path):

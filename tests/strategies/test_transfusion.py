@@ -48,7 +48,7 @@ def test_a_prefix_is_pretrained_and_the_rest_is_random(tmp_path, up_to):
     task = start(tmp_path, WeightTransfusion(up_to=up_to))
     kept = STAGES[: STAGES.index(up_to) + 1] if up_to else []
     assert pretrained_stages(tmp_path, task) == kept
-    assert task.plan[0].trainable == task.parts.names
+    assert task.plan[0].trainable == task.transferred.parts.names
     plain = timm.create_model("cifar_resnet20").state_dict()
     if up_to != "block3":
         bound = 5 / math.sqrt(2 * plain["layer3.2.conv2.weight"].numel())
