@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from transfusion_cli.cli.completion import FLAGS, SHELLS, script
+from transfusion_cli.cli.config.names import class_keys
 from transfusion_cli.cli.main import VERBS, main
-from transfusion_cli.cli.names import class_keys
 
 
 @pytest.mark.parametrize("shell", SHELLS)

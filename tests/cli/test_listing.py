@@ -39,7 +39,7 @@ CONTRACTS = (
 
 
 def test_datasets_are_those_that_can_be_imported(capsys):
-    from transfusion_cli.cli.names import import_all
+    from transfusion_cli.cli.config.names import import_all
 
     import_all()
     found, todo = set(), [MedicalDataModule]
@@ -79,7 +79,7 @@ def test_configs_come_with_the_first_line_of_their_header(capsys, tmp_path, monk
     (tmp_path / "configs" / "one.yaml").write_text("# What it is.\n# More.\ndata: X\n")
     (tmp_path / "configs" / "two.yaml").write_text("data: X\n")
     (tmp_path / "configs" / "parts" / "shared.yaml").write_text("# Not to be run.\n")
-    monkeypatch.setattr("transfusion_cli.cli.shipped.configs_folder", lambda: tmp_path / "configs")
+    monkeypatch.setattr("transfusion_cli.cli.config.shipped.configs_folder", lambda: tmp_path / "configs")
     assert listed(capsys, "configs") == {"one": "one  What it is.", "two": "two"}
     monkeypatch.chdir(tmp_path)
     assert list(listed(capsys, "configs")) == ["configs/one.yaml", "configs/two.yaml"]

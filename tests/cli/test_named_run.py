@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support.commands import mistake, transfusion
 
-from transfusion_cli.cli.flags import without
+from transfusion_cli.cli.config.flags import without
 from transfusion_cli.cli.named_run import with_run
 from transfusion_cli.cli.runs import in_words
 

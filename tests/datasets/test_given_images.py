@@ -10,7 +10,7 @@ from PIL import Image
 from support.commands import mistake, transfusion
 from support.images import build_image_folders, picture, save_dicom, save_picture
 
-from transfusion_cli.cli.resume import with_checkpoint
+from transfusion_cli.cli.config.resume import with_checkpoint
 from transfusion_cli.datasets.aptos2019 import APTOS2019DataModule
 from transfusion_cli.datasets.given_images import GivenImages
 from transfusion_cli.datasets.image_table import ImageTableDataModule

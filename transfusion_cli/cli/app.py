@@ -14,12 +14,12 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from transfusion_cli.cli import recording, slurm
-from transfusion_cli.cli.before_training import check_monitors, check_trainer
-from transfusion_cli.cli.config_file import ConfigFile
-from transfusion_cli.cli.names import import_all
-from transfusion_cli.cli.parser import Parser
-from transfusion_cli.cli.resume import with_checkpoint
-from transfusion_cli.cli.sources import Sources
+from transfusion_cli.cli.config.before_training import check_monitors, check_trainer
+from transfusion_cli.cli.config.config_file import ConfigFile
+from transfusion_cli.cli.config.names import import_all
+from transfusion_cli.cli.config.parser import Parser
+from transfusion_cli.cli.config.resume import with_checkpoint
+from transfusion_cli.cli.config.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.errors import ALONE, Fault, Stopped, UserError

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from transfusion_cli.cli.config.shipped import shipped_configs
 from transfusion_cli.cli.listing import LISTS, datasets, strategies
 from transfusion_cli.cli.main import VERBS
-from transfusion_cli.cli.shipped import shipped_configs
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 

@@ -7,7 +7,7 @@ import torch
 from jsonargparse import Namespace
 
 from transfusion_cli.cli.app import TransfusionCLI
-from transfusion_cli.cli.parser import Parser
+from transfusion_cli.cli.config.parser import Parser
 from transfusion_cli.data.base import FALLBACK_SIZE, MedicalDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.models.backbone_args import checked_backbone_args

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from transfusion_cli.cli.shipped import shipped_configs
+from transfusion_cli.cli.config.shipped import shipped_configs
 from transfusion_cli.data.layout.about import about
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean

@@ -130,12 +130,12 @@ def _run(verb: str, rest: list[str]) -> Any:
             print(HELPS[verb], end="")
         case _ if verb in READS_CONFIGS:
             with faults.nothing_begun():
+                from transfusion_cli.cli.config.precheck import Precheck
                 from transfusion_cli.cli.named_run import with_run
-                from transfusion_cli.cli.precheck import Precheck
 
                 rest = with_run(verb, rest)
                 Precheck(verb, rest).run()
-                from transfusion_cli.cli.trusting import trusting
+                from transfusion_cli.cli.config.trusting import trusting
 
                 run = import_module(VERBS[verb]).run
             with trusting(rest) as rest:

@@ -4,7 +4,7 @@ import logging
 import shlex
 from pathlib import Path
 
-from transfusion_cli.cli.flags import INPUT, value_of, without
+from transfusion_cli.cli.config.flags import INPUT, value_of, without
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.reports.find_runs import runs_behind

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from transfusion_cli.cli.shipped import shipped_config, shipped_configs
+from transfusion_cli.cli.config.shipped import shipped_config, shipped_configs
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.yaml_file import read_yaml

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-from transfusion_cli.cli.chain import chain, sections_of
-from transfusion_cli.cli.shipped import find_config
-from transfusion_cli.cli.sources import leaves
+from transfusion_cli.cli.config.chain import chain, sections_of
+from transfusion_cli.cli.config.shipped import find_config
+from transfusion_cli.cli.config.sources import leaves
 from transfusion_cli.errors import UserError
 from transfusion_cli.trust import imports_from, packages_named, trusted
 

@@ -3,8 +3,8 @@
 import pytest
 from support.commands import mistake, transfusion, write_configs
 
-from transfusion_cli.cli.constructors import Constructors, refused
-from transfusion_cli.cli.sources import Sources
+from transfusion_cli.cli.config.constructors import Constructors, refused
+from transfusion_cli.cli.config.sources import Sources
 from transfusion_cli.errors import UserError
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from jsonargparse import ActionConfigFile
 
-from transfusion_cli.cli.chain import EXTENDS, chain, sections_of
-from transfusion_cli.cli.parser import Parser
-from transfusion_cli.cli.shipped import find_config
+from transfusion_cli.cli.config.chain import EXTENDS, chain, sections_of
+from transfusion_cli.cli.config.parser import Parser
+from transfusion_cli.cli.config.shipped import find_config
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 

@@ -7,7 +7,7 @@ from transfusion_cli.errors import UserError
 
 def configs_folder() -> Path:
     """Where they lie: inside the package when installed from a wheel, beside it in a clone."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     return next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), package / "configs")
 
 

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-from transfusion_cli.cli.sources import Sources
+from transfusion_cli.cli.config.sources import Sources
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.tasks.base import TransferTask

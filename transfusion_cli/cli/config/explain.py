@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from transfusion_cli.cli.sources import Sources
+from transfusion_cli.cli.config.sources import Sources
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.trust import refusal
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import yaml
 
-from transfusion_cli.cli import catalog
-from transfusion_cli.cli.chain import EXTENDS, chain
+from transfusion_cli.cli.config import catalog
+from transfusion_cli.cli.config.chain import EXTENDS, chain
+from transfusion_cli.cli.config.resume import checkpoint_file, value_of
+from transfusion_cli.cli.config.shipped import find_config
+from transfusion_cli.cli.config.yaml_nodes import Place, items, nodes, root_of, shown
 from transfusion_cli.cli.data import check_action
-from transfusion_cli.cli.resume import checkpoint_file, value_of
-from transfusion_cli.cli.shipped import find_config
-from transfusion_cli.cli.yaml_nodes import Place, items, nodes, root_of, shown
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.yaml_file import read_yaml
@@ -328,7 +328,7 @@ def top_level_words() -> frozenset[str]:
     Verbs with a parser of their own, whose flags are not meant here, are left out.
     """
     found = set(KNOWN_KEYS)
-    sources = (path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py"))
+    sources = (path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("*.py"))
     for text in (source for source in sources if "OwnFlags" not in source and "ArgumentParser)" not in source):
         found |= set(re.findall(r"[\"']--(\w+)", text))
     return frozenset(found | catalog.parameters("Trainer", "fit", "validate", "test", "predict"))

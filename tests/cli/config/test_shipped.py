@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from transfusion_cli.cli.shipped import shipped_configs
+from transfusion_cli.cli.config.shipped import shipped_configs
 
 CONFIGS = shipped_configs()
 STRATEGIES = {

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transfusion_cli.cli.chain import sections_of
-from transfusion_cli.cli.flags import INPUT, value_of, without
+from transfusion_cli.cli.config.chain import sections_of
+from transfusion_cli.cli.config.flags import INPUT, value_of, without
 from transfusion_cli.errors import UserError
 from transfusion_cli.run_folder import RunFolder
 

@@ -141,5 +141,5 @@ def test_other_verbs_explain_as_well(verb, capsys):
 def test_shipped_name_is_suggested(configs, capsys, monkeypatch):
     (configs / "configs").mkdir()
     (configs / "configs" / "demo.yaml").touch()
-    monkeypatch.setattr("transfusion_cli.cli.shipped.configs_folder", lambda: configs / "configs")
+    monkeypatch.setattr("transfusion_cli.cli.config.shipped.configs_folder", lambda: configs / "configs")
     assert "Did you mean demo?" in mistake("fit --config demmo", capsys)

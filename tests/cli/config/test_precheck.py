@@ -7,9 +7,9 @@ import sys
 import pytest
 from support.commands import write_configs
 
-from transfusion_cli.cli import catalog
-from transfusion_cli.cli.precheck import SECTIONS, Precheck, top_level_words
-from transfusion_cli.cli.shipped import shipped_configs
+from transfusion_cli.cli.config import catalog
+from transfusion_cli.cli.config.precheck import SECTIONS, Precheck, top_level_words
+from transfusion_cli.cli.config.shipped import shipped_configs
 from transfusion_cli.errors import UserError
 
 
@@ -139,7 +139,7 @@ def test_classes_of_modules_of_ones_own_are_not_judged(configs, monkeypatch):
 
 
 def test_the_sources_tell_no_fewer_keys_than_the_classes():
-    from transfusion_cli.cli.names import class_keys, import_all
+    from transfusion_cli.cli.config.names import class_keys, import_all
 
     import_all()
     for name, keys in class_keys().items():

@@ -5,10 +5,10 @@ from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from transfusion_cli.cli.constructors import Constructors
-from transfusion_cli.cli.explain import explain
-from transfusion_cli.cli.names import class_keys
-from transfusion_cli.cli.sources import Sources
+from transfusion_cli.cli.config.constructors import Constructors
+from transfusion_cli.cli.config.explain import explain
+from transfusion_cli.cli.config.names import class_keys
+from transfusion_cli.cli.config.sources import Sources
 from transfusion_cli.errors import UserError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from transfusion_cli.cli.sources import Sources
+from transfusion_cli.cli.config.sources import Sources
 from transfusion_cli.errors import UserError
 
 LONGEST = 250

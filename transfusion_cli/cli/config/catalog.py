@@ -166,7 +166,7 @@ def parameters(name: str, *methods: str) -> set[str]:
 @cache
 def aliases() -> dict[str, list[str]]:
     """Our own names for choices of words, such as ``ResizeMode``."""
-    own = Path(__file__).resolve().parents[1]
+    own = Path(__file__).resolve().parents[2]
     found = {}
     for path in own.rglob("*.py"):
         for name, words in _ALIAS.findall(_text(path)):

@@ -3,8 +3,8 @@
 import pytest
 from support.commands import mistake, transfusion, write_configs
 
-from transfusion_cli.cli import shipped
 from transfusion_cli.cli.app import TransfusionCLI
+from transfusion_cli.cli.config import shipped
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""Reading configs and flags, and telling what is wrong with them."""
