@@ -18,8 +18,8 @@ class Fault(UserError):
     """Something gave way though nothing that was typed is wrong, such as a disk that is full: exit code 1.
 
     Args:
-        what: What failed, and where.
-        cure: What mends it, as a sentence without its full stop.
+        what: what failed, and where.
+        cure: what mends it, as a sentence without its full stop.
     """
 
     code = 1

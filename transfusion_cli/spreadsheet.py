@@ -18,7 +18,7 @@ def spreadsheet_safe(values: Iterable[Any]) -> list[Any]:
     """Put an apostrophe before texts that a spreadsheet would run, and before those that begin with one themselves.
 
     Args:
-        values: Texts; anything else, as a missing value or a negative number, stays as it is.
+        values: texts; anything else, as a missing value or a negative number, stays as it is.
 
     Returns:
         The values, of which ``spreadsheet_plain`` makes what they were.

@@ -41,30 +41,30 @@ class MedicalDataModule(LoadingDataModule):
     int64 (B,), the row in ``samples``. Mean and standard deviation are the model's matter, not applied here.
 
     Args:
-        root: Folder of the data.
-        batch_size: Samples per optimizer step, over all processes together.
-        num_workers: Processes that load images, for each training process; 0 loads in the main one.
-        image_size: Height and width of the images given to the network, or one number for both; null takes what the
+        root: folder of the data.
+        batch_size: samples per optimizer step, over all processes together.
+        num_workers: processes that load images, for each training process; 0 loads in the main one.
+        image_size: height and width of the images given to the network, or one number for both; null takes what the
             backbone expects.
-        resize: How images get there: ``stretch`` ignores the aspect ratio, ``crop`` keeps it and cuts the middle out,
+        resize: how images get there: ``stretch`` ignores the aspect ratio, ``crop`` keeps it and cuts the middle out,
             ``pad`` keeps it, never enlarges, and adds a black margin.
-        augmentation: Random changes of training images: ``default`` for what suits the data, null for none, or a list
+        augmentation: random changes of training images: ``default`` for what suits the data, null for none, or a list
             of albumentations transforms such as ``[{HorizontalFlip: {p: 0.5}}]``.
-        shuffle_blocks: Side in pixels of square blocks that every image of every split is cut into, to be laid out in
+        shuffle_blocks: side in pixels of square blocks that every image of every split is cut into, to be laid out in
             one random order, fixed by ``seed``; 1 shuffles the pixels. It must divide height and width.
-        train_fraction: Share of the training samples to use. By the same seed, a smaller share lies within a larger
+        train_fraction: share of the training samples to use. By the same seed, a smaller share lies within a larger
             one; samples of a patient are taken together.
-        train_size: Number of training samples to use, in place of ``train_fraction``.
-        balanced: Draw training samples with replacement so that classes (for several labels: the presence and the
+        train_size: number of training samples to use, in place of ``train_fraction``.
+        balanced: draw training samples with replacement so that classes (for several labels: the presence and the
             absence of each) have equal weight.
-        val_fraction: Share of the training patients held out for validation where the data have no such split.
-        split_seed: Seed of the choice of held-out patients.
-        seed: Seed of the order, the augmentation and the training subset.
-        exclude: Text file with the id of one sample per line, as in ``split.csv``, to leave out: unreadable images,
+        val_fraction: share of the training patients held out for validation where the data have no such split.
+        split_seed: seed of the choice of held-out patients.
+        seed: seed of the order, the augmentation and the training subset.
+        exclude: text file with the id of one sample per line, as in ``split.csv``, to leave out: unreadable images,
             duplicates.
-        verify: Decode every image before training and report how many cannot be read.
-        cache: Folder of decoded images made by ``transfusion data prepare``; null reads the files.
-        predict_split: What ``predict`` runs on.
+        verify: decode every image before training and report how many cannot be read.
+        cache: folder of decoded images made by ``transfusion data prepare``; null reads the files.
+        predict_split: what ``predict`` runs on.
     """
 
     def __init__(
@@ -160,8 +160,8 @@ class MedicalDataModule(LoadingDataModule):
         """What reads the image of a row of ``samples``, for the rows of one split.
 
         Args:
-            split: The split.
-            size: Height and width that images are resized to afterwards: no more need be decoded. None for images as
+            split: the split.
+            size: height and width that images are resized to afterwards: no more need be decoded. None for images as
                 they are stored, whole, and without what the data module makes of them.
         """
         raise NotImplementedError

@@ -32,9 +32,9 @@ def duplicate_groups(folder: Path, paths: np.ndarray, labels: np.ndarray | None 
     stands for itself.
 
     Args:
-        folder: Where the paths start.
-        paths: Path of each file (N,).
-        labels: Label of each file, (N,) or (N, L), to count the groups that contradict themselves.
+        folder: where the paths start.
+        paths: path of each file (N,).
+        labels: label of each file, (N,) or (N, L), to count the groups that contradict themselves.
     """
     order = np.argsort(paths, kind="stable")
     groups = _group([os.path.join(folder, path) for path in paths[order].tolist()])

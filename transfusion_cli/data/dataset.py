@@ -24,12 +24,12 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
     """Reads, resizes and augments the images of one split.
 
     Args:
-        samples: The whole table.
-        rows: Rows of the table that belong here.
-        read: Reads the image of a row.
-        resize: Brings it to the size of the network.
-        augment: Random changes, a function of the epoch and the row; None for evaluation.
-        shuffle: Moves the blocks of an image, last of all; None leaves them.
+        samples: the whole table.
+        rows: rows of the table that belong here.
+        read: reads the image of a row.
+        resize: brings it to the size of the network.
+        augment: random changes, a function of the epoch and the row; None for evaluation.
+        shuffle: moves the blocks of an image, last of all; None leaves them.
     """
 
     def __init__(

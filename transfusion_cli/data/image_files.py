@@ -19,7 +19,7 @@ class ImageFilesDataModule(MedicalDataModule):
     from, under which licence, how they lie on disk, what its groups are, and whom to cite.
 
     Args:
-        kwargs: As for ``MedicalDataModule``.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks: ClassVar[tuple[str, ...]] = ()
@@ -38,7 +38,7 @@ class ImageFilesDataModule(MedicalDataModule):
         """``root``, or the folder below it, at most two deep, in which a landmark is found.
 
         Raises:
-            UserError: No root, no such folder, or nothing of this data set in it.
+            UserError: no root, no such folder, or nothing of this data set in it.
         """
         if self.root is None:
             raise self.absent("data.root is not set")

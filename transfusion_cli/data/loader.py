@@ -55,9 +55,9 @@ class MedicalLoader(DataLoader):
     the run can come to a place where all is saved.
 
     Args:
-        batches_done: Tells how many batches of the running epoch are behind; None for loaders that start at 0.
-        bridged: Is told what became of the workers, once their work is done here.
-        kwargs: As for ``torch.utils.data.DataLoader``.
+        batches_done: tells how many batches of the running epoch are behind; None for loaders that start at 0.
+        bridged: is told what became of the workers, once their work is done here.
+        kwargs: as for ``torch.utils.data.DataLoader``.
     """
 
     def __init__(

@@ -75,7 +75,7 @@ class LoadingDataModule(LightningDataModule):
         """Every training image once, without augmentation, in groups that ``batch_size`` and processes do not change.
 
         Args:
-            group: Images in a group; a few less in each where that makes them equal.
+            group: images in a group; a few less in each where that makes them equal.
         """
         rank, world = self._place()
         order = np.random.default_rng(self.seed).permutation(len(self.samples.rows("train")))

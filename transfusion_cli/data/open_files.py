@@ -14,8 +14,8 @@ class OpenFilesDataModule(ImageFilesDataModule):
     A subclass names its ``archive``.
 
     Args:
-        download: Fetch the data into ``root``, with their checksums, if they are not there.
-        kwargs: As for ``MedicalDataModule``.
+        download: fetch the data into ``root``, with their checksums, if they are not there.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     def __init__(self, download: bool = False, **kwargs: Any) -> None:

@@ -32,9 +32,9 @@ def deal_images(table: SampleTable, shares: dict[Split, float], seed: int) -> No
     """Split the rows of ``train`` image by image, whatever patients they belong to: the leak of image-level splits.
 
     Args:
-        table: Changed in place.
-        shares: Share of the images for each split that gets some; the rest stays.
-        seed: Of the draw.
+        table: changed in place.
+        shares: share of the images for each split that gets some; the rest stays.
+        seed: of the draw.
     """
     rows = in_random_order(table, "train", seed)
     start = 0

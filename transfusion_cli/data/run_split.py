@@ -34,10 +34,10 @@ class RunSplit:
     """``split.csv`` of a run.
 
     Args:
-        path: The file.
-        ids: Of the samples (N,).
-        patients: Of each, or the empty string (N,).
-        split: Of each, or the empty string where it was left out (N,).
+        path: the file.
+        ids: of the samples (N,).
+        patients: of each, or the empty string (N,).
+        split: of each, or the empty string where it was left out (N,).
     """
 
     path: Path
@@ -50,7 +50,7 @@ class RunSplit:
         """Read the file, and see that it is as the run wrote it.
 
         Raises:
-            UserError: It cannot be read, or was changed since.
+            UserError: it cannot be read, or was changed since.
         """
         import pandas as pd
 
@@ -112,7 +112,7 @@ class RunSplit:
         """See that data with a split of their own are fit to evaluate this run on.
 
         Raises:
-            UserError: Training would go on with other data, or what is to be evaluated was trained on.
+            UserError: training would go on with other data, or what is to be evaluated was trained on.
         """
         if stage == "fit":
             raise UserError(

@@ -21,12 +21,12 @@ class TrainingSampler(Sampler[Key]):
     samples that batch b of one process would hold.
 
     Args:
-        size: Samples in the training set.
-        batch_size: Samples per optimizer step, over all processes together; fewer where the set is smaller.
-        seed: Of the order.
-        weights: Chance of each sample (size,) in balanced sampling (drawn with replacement), or None to see each once.
-        rank: This process.
-        world_size: Number of processes.
+        size: samples in the training set.
+        batch_size: samples per optimizer step, over all processes together; fewer where the set is smaller.
+        seed: of the order.
+        weights: chance of each sample (size,) in balanced sampling (drawn with replacement), or None to see each once.
+        rank: this process.
+        world_size: number of processes.
 
     Raises:
         UserError: ``batch_size`` is no multiple of ``world_size``, or there are fewer samples than processes.
@@ -75,9 +75,9 @@ class EvaluationSampler(Sampler[Key]):
     """This process's share of the samples, in order, each sample in exactly one process.
 
     Args:
-        size: Samples in the set.
-        rank: This process.
-        world_size: Number of processes.
+        size: samples in the set.
+        rank: this process.
+        world_size: number of processes.
     """
 
     def __init__(self, size: int, rank: int = 0, world_size: int = 1) -> None:
@@ -94,7 +94,7 @@ def balanced_chances(targets: np.ndarray) -> np.ndarray:
     """Chance of each sample (N,): the mean over its known labels of one over the label value's count.
 
     Args:
-        targets: Of the training samples, see ``transfusion_cli.targets``.
+        targets: of the training samples, see ``transfusion_cli.targets``.
     """
     has = label_matrix(targets)
     known = ~np.isnan(targets) if targets.ndim == 2 else has

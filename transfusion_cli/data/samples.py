@@ -32,20 +32,20 @@ class SampleTable:
     """One row per image, in arrays: no Python object per sample, so worker processes share the memory.
 
     Args:
-        ids: Name of each sample, unique, string array (N,).
+        ids: name of each sample, unique, string array (N,).
         targets: Float32 (N, L), NaN unknown, for binary and multilabel; int64 (N,), -1 unknown, else.
         split: ``train``, ``val``, ``test``, ``predict``, or the empty string for rows in no split, string array (N,).
-        patients: Patient of each sample (N,), or None where the source tells none. Slides, lesions and whatever else
+        patients: patient of each sample (N,), or None where the source tells none. Slides, lesions and whatever else
             must not part stand here too.
-        paths: Image file of each sample relative to the root (N,), or None for images held in arrays.
-        domains: Where each sample comes from (N,), a hospital, a camera, a magnification; results are also given for
+        paths: image file of each sample relative to the root (N,), or None for images held in arrays.
+        domains: where each sample comes from (N,), a hospital, a camera, a magnification; results are also given for
             each domain.
-        exams: Examination of each sample (N,); results are also given for the mean probability of its images.
-        source_labels: Every label that the source gives each sample, bool (N, K), whichever are asked for and whatever
+        exams: examination of each sample (N,); results are also given for the mean probability of its images.
+        source_labels: every label that the source gives each sample, bool (N, K), whichever are asked for and whatever
             becomes of uncertain ones: what draws are stratified by. None where the targets are just that.
-        unused: Rows that options leave out, bool (N,): views, magnifications, uncertain labels. They count in every
+        unused: rows that options leave out, bool (N,): views, magnifications, uncertain labels. They count in every
             draw, so that no option changes who is drawn, and are gone after the last. None for none.
-        copies: Name that images of equal content share (N,); found when a split is drawn and no patients are known.
+        copies: name that images of equal content share (N,); found when a split is drawn and no patients are known.
     """
 
     ids: np.ndarray
@@ -105,10 +105,10 @@ class SampleTable:
         """Fail if a patient has images in two splits.
 
         Args:
-            source: Where the split comes from.
+            source: where the split comes from.
 
         Raises:
-            UserError: Names one such patient and the splits.
+            UserError: names one such patient and the splits.
         """
         if self.patients is None or not len(crossing := in_several_splits(self.groups, self.split)):
             return

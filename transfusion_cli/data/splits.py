@@ -60,10 +60,10 @@ def hold_out(units: np.ndarray, strata: np.ndarray, fraction: float, seed: int) 
     """Choose patients to hold out: bool (N,), the same for the same patients, labels and seed.
 
     Args:
-        units: Name of each sample's patient, or of what else must not part (N,).
-        strata: Labels of each sample, bool (N, K), for stratification by the rarest label of each patient.
-        fraction: Share of the patients, at least one of them.
-        seed: Of the draw.
+        units: name of each sample's patient, or of what else must not part (N,).
+        strata: labels of each sample, bool (N, K), for stratification by the rarest label of each patient.
+        fraction: share of the patients, at least one of them.
+        seed: of the draw.
     """
     if not len(units):
         return np.zeros(0, dtype=bool)
@@ -76,10 +76,10 @@ def hold_out_images(units: np.ndarray, strata: np.ndarray, size: int, seed: int)
     """Choose whole patients until they have ``size`` images between them: bool (N,), a few more than asked at most.
 
     Args:
-        units: Name of each sample's patient, or of what else must not part (N,).
-        strata: Labels of each sample, bool (N, K), for stratification.
-        size: Images to hold out.
-        seed: Of the draw.
+        units: name of each sample's patient, or of what else must not part (N,).
+        strata: labels of each sample, bool (N, K), for stratification.
+        size: images to hold out.
+        seed: of the draw.
     """
     if size <= 0 or not len(units):
         return np.zeros(len(units), dtype=bool)
@@ -93,13 +93,13 @@ def folds(units: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.n
     """Deal patients out to folds with about the same mix of labels: int64 (N,), 0 to ``number`` - 1.
 
     Args:
-        units: Name of each sample's patient, or of what else must not part (N,).
-        strata: Labels of each sample, bool (N, K), for stratification.
-        number: Folds.
-        seed: Of the draw.
+        units: name of each sample's patient, or of what else must not part (N,).
+        strata: labels of each sample, bool (N, K), for stratification.
+        number: folds.
+        seed: of the draw.
 
     Raises:
-        UserError: Fewer patients than folds.
+        UserError: fewer patients than folds.
     """
     patients = len(np.unique(units))
     if patients < number:
@@ -114,10 +114,10 @@ def nested_order(units: np.ndarray, strata: np.ndarray, ids: np.ndarray, seed: i
     A smaller subset so lies within every larger one.
 
     Args:
-        units: Name of each sample's patient, or of what else must not part (N,).
-        strata: Labels of each sample, bool (N, K), for stratification.
-        ids: Id of each sample (N,), by which the images of a patient come.
-        seed: Of the draw.
+        units: name of each sample's patient, or of what else must not part (N,).
+        strata: labels of each sample, bool (N, K), for stratification.
+        ids: id of each sample (N,), by which the images of a patient come.
+        seed: of the draw.
     """
     return np.lexsort((ids, _patient_rank(units, strata, seed, rare_first=True)))
 
@@ -126,8 +126,8 @@ def in_several_splits(groups: np.ndarray, split: np.ndarray) -> np.ndarray:
     """Find the patients that have images in more than one split: their codes, in order.
 
     Args:
-        groups: Patient of each sample as a code (N,).
-        split: Split of each, or the empty string (N,).
+        groups: patient of each sample as a code (N,).
+        split: split of each, or the empty string (N,).
     """
     inside = split != ""
     kinds, codes = np.unique(split[inside], return_inverse=True)

@@ -17,7 +17,7 @@ def leave_out(table: SampleTable, file: Path | None) -> None:
     """Take the samples that a file names, the id of one per line, out of their splits, in place.
 
     Raises:
-        UserError: No such file.
+        UserError: no such file.
     """
     if file is None:
         return
@@ -33,11 +33,11 @@ def take_subset(table: SampleTable, whole: SampleTable, fraction: float, size: i
     """Keep some training samples, in place: the first in an order of all that there are, those left out included.
 
     Args:
-        table: The samples.
-        whole: All that there are.
-        fraction: Share of the training samples to keep.
-        size: How many, in place of ``fraction``.
-        seed: Of the order.
+        table: the samples.
+        whole: all that there are.
+        fraction: share of the training samples to keep.
+        size: how many, in place of ``fraction``.
+        seed: of the order.
 
     Raises:
         UserError: ``size`` is more than there are.

@@ -15,13 +15,13 @@ def check_classes(table: SampleTable, target: Target, class_names: Sequence[str]
     """See that every class occurs in training; a label may be missing from a small part of it, with a warning.
 
     Args:
-        table: All samples.
-        target: Kind of target.
-        class_names: Names of its classes or labels (K).
-        part: Whether training was told to take a part of its samples.
+        table: all samples.
+        target: kind of target.
+        class_names: names of its classes or labels (K).
+        part: whether training was told to take a part of its samples.
 
     Raises:
-        UserError: One does not.
+        UserError: one does not.
     """
     rows = table.rows("train")
     if not len(rows):

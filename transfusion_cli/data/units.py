@@ -16,8 +16,8 @@ def units(table: SampleTable, folder: Path | None) -> np.ndarray:
     Copies are looked for once for a table, among its training images, which are those that a draw moves.
 
     Args:
-        table: The samples; it remembers what was found.
-        folder: Folder that its paths start from.
+        table: the samples; it remembers what was found.
+        folder: folder that its paths start from.
     """
     if table.copies is None:
         table.copies = table.ids.copy()

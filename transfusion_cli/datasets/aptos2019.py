@@ -28,7 +28,7 @@ class APTOS2019DataModule(FundusDataModule):
     image betrays its camera and so something of its grade: keep ``circle_crop``, which makes all discs as large.
 
     Args:
-        kwargs: As for ``FundusDataModule``.
+        kwargs: as for ``FundusDataModule``.
     """
 
     landmarks = ("train_images",)

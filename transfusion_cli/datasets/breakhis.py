@@ -68,18 +68,18 @@ class BreaKHisDataModule(ImageFilesDataModule):
     every patient the same (``transfusion_cli.metrics.recognition_rate``).
 
     Args:
-        subtypes: Tell eight subtypes apart; false asks for benign or malignant.
-        magnification: Images of one magnification alone; null takes all four.
-        fold: Which fold is the test split, from 1; null draws ``test_fraction`` of the patients.
+        subtypes: tell eight subtypes apart; false asks for benign or malignant.
+        magnification: images of one magnification alone; null takes all four.
+        fold: which fold is the test split, from 1; null draws ``test_fraction`` of the patients.
         folds: ``official`` for the five published ones, or how many to deal patients out to.
-        test_fraction: Share of the patients in the test split without ``fold``.
-        merge_lettered: Take slides 21998AB and 21998CD for one patient, 21998; false takes every name for a patient
+        test_fraction: share of the patients in the test split without ``fold``.
+        merge_lettered: take slides 21998AB and 21998CD for one patient, 21998; false takes every name for a patient
             of its own, as published. What the letters mean is not documented, so true is the safe side.
-        drop_ambiguous: Leave out the 123 images of patient 14-13412 as ductal carcinoma, whose tumour is lobular in
+        drop_ambiguous: leave out the 123 images of patient 14-13412 as ductal carcinoma, whose tumour is lobular in
             others; null does so with ``subtypes``, where they contradict each other. Both are malignant.
-        val_fraction: Share of the training patients held out for validation; a tenth of so few would show it one or two
+        val_fraction: share of the training patients held out for validation; a tenth of so few would show it one or two
             subtypes.
-        kwargs: As for ``MedicalDataModule``.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks = ("histology_slides/breast",)

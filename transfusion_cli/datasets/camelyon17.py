@@ -56,9 +56,9 @@ class Camelyon17DataModule(ImageFilesDataModule):
             training, which look better than any new patient would.
         protocol: ``official``, or ``partial_transfusion`` (Kanavati & Tsuneki 2021): hospital 4 for training, half of
             hospital 1 for validation, hospitals 0, 2 and 3 for the test.
-        small: Train on 6,400 images and validate on 960 (Kanavati & Tsuneki 2021); the test set stays whole.
-        literal: With ``partial_transfusion``: no effect, nothing leaks in these splits.
-        kwargs: As for ``MedicalDataModule``.
+        small: train on 6,400 images and validate on 960 (Kanavati & Tsuneki 2021); the test set stays whole.
+        literal: with ``partial_transfusion``: no effect, nothing leaks in these splits.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks = ("patches/patient_*_node_*",)

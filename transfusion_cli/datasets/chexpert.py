@@ -61,20 +61,20 @@ class CheXpertDataModule(ImageFilesDataModule):
 
     Args:
         labels: ``five`` (the competition's), ``fourteen``, or a list of label names.
-        views: Which images: ``frontal``, ``lateral`` or ``all``; null is frontal, or what the protocol says.
-        projection: Only frontal images taken ``AP`` or ``PA``; null takes both, and the few marked LL or RL.
-        uncertain: What -1 becomes in training: ``ignore`` (masked), ``zeros``, ``ones``, ``smooth`` (ones drawn from
+        views: which images: ``frontal``, ``lateral`` or ``all``; null is frontal, or what the protocol says.
+        projection: only frontal images taken ``AP`` or ``PA``; null takes both, and the few marked LL or RL.
+        uncertain: what -1 becomes in training: ``ignore`` (masked), ``zeros``, ``ones``, ``smooth`` (ones drawn from
             0.55 to 0.85), ``drop`` (leave out the row), or ``mixed`` (ones for Atelectasis and Edema; zeros for
             Cardiomegaly, Consolidation and Pleural Effusion; ignore for the rest). A mapping gives it per label;
             labels it does not name are ``mixed``. Null is mixed, or what the protocol says.
-        blank: What a label that the report does not mention becomes: ``zeros`` or ``ignore``.
-        labeler: Who read the training reports: ``chexpert`` (train.csv), ``chexbert`` (train_cheXbert.csv) or
+        blank: what a label that the report does not mention becomes: ``zeros`` or ``ignore``.
+        labeler: who read the training reports: ``chexpert`` (train.csv), ``chexbert`` (train_cheXbert.csv) or
             ``visualchexbert`` (train_visualCheXbert.csv).
         test_set: ``valid`` for valid.csv, or ``chexlocalize`` for the official test images, published with
             CheXlocalize: put its folder ``CheXpert``, with test_labels.csv and test/, into root.
         protocol: ``official``, ``partial_transfusion`` or ``transfusion``.
-        literal: With ``partial_transfusion``: validation images are of training patients, as in the paper's code.
-        kwargs: As for ``MedicalDataModule``. ``root`` is the folder with the tables, under any name, or its parent.
+        literal: with ``partial_transfusion``: validation images are of training patients, as in the paper's code.
+        kwargs: as for ``MedicalDataModule``. ``root`` is the folder with the tables, under any name, or its parent.
     """
 
     landmarks = (*TABLES.values(), BATCHES)

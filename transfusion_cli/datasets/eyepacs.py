@@ -39,11 +39,11 @@ class EyePACSDataModule(FundusDataModule):
     reader each, are noisy.
 
     Args:
-        usage: Which part of the official test, by its column ``Usage``: that of Kaggle's public leaderboard (10,906
+        usage: which part of the official test, by its column ``Usage``: that of Kaggle's public leaderboard (10,906
             images), of the private one (42,670), or both.
         protocol: ``official``; or ``transfusion``, the Retina task of Raghu et al. (2019), whose own images are not
             public: five grades as unordered classes, test and validation patients drawn from ``train/``.
-        kwargs: As for ``FundusDataModule``.
+        kwargs: as for ``FundusDataModule``.
     """
 
     landmarks = (LABELS, "train.zip.001")

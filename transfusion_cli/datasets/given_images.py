@@ -36,11 +36,11 @@ class GivenImages(MedicalDataModule):
     """An image, or all images in a folder and its sub-folders: for ``transfusion predict RUN --input FOLDER``.
 
     Args:
-        input: File or folder.
-        like: Data of the run, which need not be there; says how files are read.
-        target: Kind of target of the run.
-        class_names: Names of its classes or labels.
-        kwargs: As for ``MedicalDataModule``.
+        input: file or folder.
+        like: data of the run, which need not be there; says how files are read.
+        target: kind of target of the run.
+        class_names: names of its classes or labels.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     dataset_class = ReadableImages

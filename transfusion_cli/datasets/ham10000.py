@@ -24,7 +24,7 @@ class HAM10000DataModule(SkinImagesDataModule):
     train on one and test on another of these.
 
     Args:
-        kwargs: As for ``MedicalDataModule``; and ``test_fraction``, the share of the lesions held out for the test.
+        kwargs: as for ``MedicalDataModule``; and ``test_fraction``, the share of the lesions held out for the test.
     """
 
     landmarks = ("HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab")

@@ -37,28 +37,28 @@ class ImageTableDataModule(MedicalDataModule):
     Args:
         table: CSV or Parquet file, by itself or relative to ``root``. Null reads the folders of ``root``:
             ``<class>/<image>``, ``{train,val,test}/<class>/<image>`` or ``<class>/{train,val,test}/<image>``.
-        image_column: Column with the image paths, relative to ``root`` or, without it, to the table; null takes
+        image_column: column with the image paths, relative to ``root`` or, without it, to the table; null takes
             ``image``, or else the one whose name says so (image_id, Image Index, filename, id and the like). Paths that
             lack their ending or their first folders, or are written for another system, are found all the same.
-        label_columns: One column, which holds a class or a list of labels, or several columns of 1, 0 and blank
+        label_columns: one column, which holds a class or a list of labels, or several columns of 1, 0 and blank
             (unknown), one for each label.
-        patient_column: Column with the patient; null takes the one whose name says so (patient, PatientID, subject, MRN
+        patient_column: column with the patient; null takes the one whose name says so (patient, PatientID, subject, MRN
             and the like, or else case, study, slide, lesion), and ``none`` says that every image stands for itself.
-        patient_pattern: Regular expression that finds the patient in the path, for sources without such a column, for
+        patient_pattern: regular expression that finds the patient in the path, for sources without such a column, for
             example ``person(\d+)``.
-        split_column: Column with train, val and test; null takes ``split`` where there is one. A blank cell goes where
+        split_column: column with train, val and test; null takes ``split`` where there is one. A blank cell goes where
             the other images of its patient go, or else to the training images, of which a test or validation split
             that nobody is given is drawn; exclude, unused or none leaves the image out.
-        kind: Kind of target. Null infers it: two classes are binary, more are multiclass, several columns or
+        kind: kind of target. Null infers it: two classes are binary, more are multiclass, several columns or
             several labels in a cell multilabel; ordinal has to be asked for.
-        classes: Names of classes or labels in order, the positive one last for a binary target. Null takes those
+        classes: names of classes or labels in order, the positive one last for a binary target. Null takes those
             that occur, in the order of numbers or of the alphabet.
-        separator: Between the labels of one cell.
+        separator: between the labels of one cell.
         channels: 1 reads images as grey, 3 as colour.
-        window: Centre and width of the values shown, for DICOM (Hounsfield units for CT) and other images deeper
+        window: centre and width of the values shown, for DICOM (Hounsfield units for CT) and other images deeper
             than 8 bits. Null takes the file's own window, or else the full range.
-        test_fraction: Share of the patients held out for the test where the source has no test split; 0 for none.
-        kwargs: As for ``MedicalDataModule``.
+        test_fraction: share of the patients held out for the test where the source has no test split; 0 for none.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class ISIC2018DataModule(SkinImagesDataModule):
     AKIEC holds actinic keratoses and Bowen's disease together; ISIC 2019's AK and SCC are not the same classes.
 
     Args:
-        kwargs: As for ``MedicalDataModule``; and ``test_fraction``, the share of the lesions held out for the test.
+        kwargs: as for ``MedicalDataModule``; and ``test_fraction``, the share of the lesions held out for the test.
     """
 
     landmarks = ("ISIC2018_Task3_Training_Input",)

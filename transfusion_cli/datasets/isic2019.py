@@ -34,7 +34,7 @@ class ISIC2019DataModule(SkinImagesDataModule):
     BCN_0000237 and BCN_0003560.
 
     Args:
-        kwargs: As for ``MedicalDataModule``; and ``test_fraction``, the share of the lesions held out for the test.
+        kwargs: as for ``MedicalDataModule``; and ``test_fraction``, the share of the lesions held out for the test.
     """
 
     landmarks = ("ISIC_2019_Training_Input",)

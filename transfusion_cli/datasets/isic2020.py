@@ -41,7 +41,7 @@ class ISIC2020DataModule(SkinImagesDataModule):
     metric of the challenge is the AUROC.
 
     Args:
-        kwargs: As for ``MedicalDataModule``; and ``test_fraction``, the share of the patients held out for the test.
+        kwargs: as for ``MedicalDataModule``; and ``test_fraction``, the share of the patients held out for the test.
     """
 
     target: Target = "binary"

@@ -40,13 +40,13 @@ class KatherColorectalDataModule(OpenFilesDataModule):
     slide: a split that leaves a class nothing to train on is refused, one that leaves it nothing to test is reported.
 
     Args:
-        fold: Which fold is the test split, from 0.
-        folds: Folds that the slides are dealt out to; 10 tests one slide at a time.
-        test_slide: The one slide to test on, ``7`` or ``07``, in place of ``fold``.
+        fold: which fold is the test split, from 0.
+        folds: folds that the slides are dealt out to; 10 tests one slide at a time.
+        test_slide: the one slide to test on, ``7`` or ``07``, in place of ``fold``.
         protocol: ``official`` for folds or ``test_slide``; ``partial_transfusion`` (Kanavati & Tsuneki 2021) for 70 %
             of the tiles in training, 15 % in validation, 15 % in the test, as near as whole slides come.
-        literal: With ``partial_transfusion``: split tile by tile as in the paper, whatever slide they are from.
-        kwargs: As for ``OpenFilesDataModule`` and ``MedicalDataModule``.
+        literal: with ``partial_transfusion``: split tile by tile as in the paper, whatever slide they are from.
+        kwargs: as for ``OpenFilesDataModule`` and ``MedicalDataModule``.
     """
 
     landmarks = ("01_TUMOR",)

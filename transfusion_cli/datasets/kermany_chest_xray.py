@@ -40,10 +40,10 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
     patients are told apart within each. Pneumonia is more frequent in train (74 %) than in test (62 %).
 
     Args:
-        causes: Tell bacterial from viral pneumonia, three classes; false asks for pneumonia alone.
+        causes: tell bacterial from viral pneumonia, three classes; false asks for pneumonia alone.
         protocol: ``official``, or ``partial_transfusion`` (Kanavati & Tsuneki 2021) with 320 validation images.
-        literal: With ``partial_transfusion``: the validation images are training images too, as in the paper's code.
-        kwargs: As for ``MedicalDataModule``.
+        literal: with ``partial_transfusion``: the validation images are training images too, as in the paper's code.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks = ("train/PNEUMONIA",)

@@ -46,15 +46,15 @@ class KermanyOCTDataModule(ImageFilesDataModule):
     have been seen to raise the accuracy on OCT sets by 5 to 30 % (Tampu et al. 2022).
 
     Args:
-        version: Version of the data, 2 or 3; null tells it from ``val/``, which version 2 alone has, and the
+        version: version of the data, 2 or 3; null tells it from ``val/``, which version 2 alone has, and the
             folder's name.
-        trim_borders: Cut off white margins, which many of the images have, before resizing.
-        small: Train on 3,200 images and validate on 480 (Kanavati & Tsuneki 2021); the test set stays whole.
+        trim_borders: cut off white margins, which many of the images have, before resizing.
+        small: train on 3,200 images and validate on 480 (Kanavati & Tsuneki 2021); the test set stays whole.
         protocol: ``official``, or ``partial_transfusion`` (Kanavati & Tsuneki 2021): ``small``, the validation images
             from a fifth of the training patients.
-        literal: With ``partial_transfusion``: a fifth of the training images instead, whatever patients they belong
+        literal: with ``partial_transfusion``: a fifth of the training images instead, whatever patients they belong
             to, and patients of the test set stay in training, as in the paper's code.
-        kwargs: As for ``MedicalDataModule``.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks = ("train/CNV",)
@@ -96,7 +96,7 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         """Version of the data found, 2 or 3.
 
         Raises:
-            UserError: Another one was asked for, or none and it cannot be told.
+            UserError: another one was asked for, or none and it cannot be told.
         """
         has_val = (self.folder / "val").is_dir()
         told = 2 if has_val else 3 if self.folder.resolve().name.upper() == "OCT" else None

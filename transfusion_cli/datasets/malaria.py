@@ -43,14 +43,14 @@ class MalariaDataModule(OpenFilesDataModule):
     which swaps sensitivity and specificity and leaves the AUROC as it is.
 
     Args:
-        test_fraction: Share of the patients held out for the test.
-        fold: Which of ``folds`` is the test split, counted from 0, for cross-validation by patient; null draws
+        test_fraction: share of the patients held out for the test.
+        fold: which of ``folds`` is the test split, counted from 0, for cross-validation by patient; null draws
             ``test_fraction``.
-        folds: Number of folds.
+        folds: number of folds.
         protocol: ``official``, or ``partial_transfusion`` (Kanavati & Tsuneki 2021): 70 % of the cells for training
             and 15 % each for validation and test, whole patients.
-        literal: With ``partial_transfusion``: cell by cell, so that patients are in all three splits, as in the paper.
-        kwargs: As for ``OpenFilesDataModule`` and ``MedicalDataModule``.
+        literal: with ``partial_transfusion``: cell by cell, so that patients are in all three splits, as in the paper.
+        kwargs: as for ``OpenFilesDataModule`` and ``MedicalDataModule``.
     """
 
     landmarks = ("Parasitized",)
@@ -157,7 +157,7 @@ def _read_map(path: Path) -> dict[str, str]:
     those of the CSV, so that lines differ in length and names stand in one or two kinds of quotes.
 
     Raises:
-        UserError: No line names cells, or a cell belongs to two patients.
+        UserError: no line names cells, or a cell belongs to two patients.
     """
     mapped: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():

@@ -40,10 +40,10 @@ class MedMNISTDataModule(MedicalDataModule):
     authors are ``auroc`` and ``accuracy``.
 
     Args:
-        flag: Name of the set.
-        size: Height and width of the images in the file.
-        download: Fetch the file (and compare its checksum) if it is not in ``root``.
-        kwargs: As for ``MedicalDataModule``. ``root`` is the folder with ``pneumoniamnist.npz`` or, for larger images,
+        flag: name of the set.
+        size: height and width of the images in the file.
+        download: fetch the file (and compare its checksum) if it is not in ``root``.
+        kwargs: as for ``MedicalDataModule``. ``root`` is the folder with ``pneumoniamnist.npz`` or, for larger images,
             ``pneumoniamnist_224.npz``; null means ``~/.medmnist``.
     """
 

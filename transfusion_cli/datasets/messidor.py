@@ -54,7 +54,7 @@ class MessidorDataModule(FundusDataModule):
         errata: ``published`` corrects the four grades that the errata on Messidor's page name. A CSV file with the
             columns image and grade (or, with ``task: oedema``, oedema) corrects more, on top of them. Null takes the
             tables as they are.
-        kwargs: As for ``FundusDataModule``.
+        kwargs: as for ``FundusDataModule``.
     """
 
     landmarks = ("[Bb][Aa][Ss][Ee][123][1234]", "Annotation?[Bb]ase[123][1234].xls")

@@ -41,7 +41,7 @@ class Messidor2DataModule(FundusDataModule):
     Args:
         use: ``test`` makes all images the test split, for a model trained on other data; ``all`` draws training,
             validation and test splits by examination.
-        kwargs: As for ``FundusDataModule``.
+        kwargs: as for ``FundusDataModule``.
     """
 
     landmarks = (LABELS,)

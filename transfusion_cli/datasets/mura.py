@@ -34,8 +34,8 @@ class MURADataModule(ImageFilesDataModule):
     probability is the mean over its images: ``test[exams]/kappa`` is the metric of the challenge, Cohen's kappa.
 
     Args:
-        parts: Only some parts of the body, for example ``[ELBOW, WRIST]``; null takes all seven.
-        kwargs: As for ``MedicalDataModule``.
+        parts: only some parts of the body, for example ``[ELBOW, WRIST]``; null takes all seven.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks = ("train_image_paths.csv",)

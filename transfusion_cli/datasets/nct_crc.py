@@ -33,9 +33,9 @@ class NCTCRCDataModule(OpenFilesDataModule):
     artefacts (Ignatov & Malivenko 2024, arXiv:2409.11546), which a network may learn in place of tissue.
 
     Args:
-        normalised: Train on the colour-normalised tiles (NCT-CRC-HE-100K); false trains on NCT-CRC-HE-100K-NONORM.
+        normalised: train on the colour-normalised tiles (NCT-CRC-HE-100K); false trains on NCT-CRC-HE-100K-NONORM.
             The test tiles exist in one version only.
-        kwargs: As for ``OpenFilesDataModule`` and ``MedicalDataModule``.
+        kwargs: as for ``OpenFilesDataModule`` and ``MedicalDataModule``.
     """
 
     landmarks = ("NCT-CRC-HE-100K*/TUM", "NCT-CRC-HE-100K*/*/TUM")  # unpacked here, or each into a folder of its name

@@ -61,10 +61,10 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
     and ChestMNIST are among these: do not train on one and test on another.
 
     Args:
-        labels: Only some of the findings, for example ``[Pneumothorax, Effusion]``; null takes all fourteen.
-        view_position: Only images taken ``PA`` (standing) or ``AP`` (as a rule lying); null takes both.
-        test_fraction: Share of the patients for the test where the official lists are absent.
-        kwargs: As for ``MedicalDataModule``.
+        labels: only some of the findings, for example ``[Pneumothorax, Effusion]``; null takes all fourteen.
+        view_position: only images taken ``PA`` (standing) or ``AP`` (as a rule lying); null takes both.
+        test_fraction: share of the patients for the test where the official lists are absent.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks = _TABLES

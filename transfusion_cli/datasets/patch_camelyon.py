@@ -54,13 +54,13 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
     images. What lies outside the centre does not count: augmentation that shifts or crops changes the truth.
 
     Args:
-        unpack: Folder to unpack the images of ``.h5.gz`` files into, once, 9 GB in all; null refuses packed images,
+        unpack: folder to unpack the images of ``.h5.gz`` files into, once, 9 GB in all; null refuses packed images,
             and they are packed after ``download``. Packed labels need no unpacking.
         protocol: ``official``, or ``partial_transfusion`` (Kanavati & Tsuneki 2021), the same splits.
-        small: Train on the first 5,000 images and validate on the first 1,000 (Kanavati & Tsuneki 2021); the test set
+        small: train on the first 5,000 images and validate on the first 1,000 (Kanavati & Tsuneki 2021); the test set
             stays whole.
-        literal: With ``partial_transfusion``: no effect, nothing leaks in these splits.
-        kwargs: As for ``OpenFilesDataModule`` and ``MedicalDataModule``.
+        literal: with ``partial_transfusion``: no effect, nothing leaks in these splits.
+        kwargs: as for ``OpenFilesDataModule`` and ``MedicalDataModule``.
     """
 
     landmarks = (NAME.format(part="train", kind="x.h5*"),)

@@ -28,15 +28,15 @@ class PhantomDataModule(MedicalDataModule):
     visible to plain and partly come together. Nothing is read and nothing is written.
 
     Args:
-        patients: Patients for training and validation.
-        test_patients: Further patients, for the test.
-        images_per_patient: Radiographs of each patient.
-        anatomy_seed: Number of the population: another number, other patients. The order of training does not depend
+        patients: patients for training and validation.
+        test_patients: further patients, for the test.
+        images_per_patient: radiographs of each patient.
+        anatomy_seed: number of the population: another number, other patients. The order of training does not depend
             on it, see ``seed``.
-        batch_size: Samples per optimizer step, over all processes together.
-        num_workers: Processes that load images; the images lie in memory, so 0 is fastest.
-        val_fraction: Share of ``patients`` held out for validation.
-        kwargs: As for ``MedicalDataModule``.
+        batch_size: samples per optimizer step, over all processes together.
+        num_workers: processes that load images; the images lie in memory, so 0 is fastest.
+        val_fraction: share of ``patients`` held out for validation.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     target: Target = "multilabel"

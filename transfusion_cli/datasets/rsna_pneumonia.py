@@ -46,8 +46,8 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
 
     Args:
         task: ``pneumonia``, or ``three_class`` to tell healthy lungs from other abnormal ones.
-        test_fraction: Share of the patients for the test.
-        kwargs: As for ``MedicalDataModule``.
+        test_fraction: share of the patients for the test.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     landmarks = ("stage_2_train_labels.csv",)
@@ -154,7 +154,7 @@ def _one_row_per_image(path: Path, column: str, allowed: list[str]) -> "pd.DataF
     """``patientId`` and a column, which must be the same in all rows of an image.
 
     Raises:
-        UserError: It is not, or has another value than those allowed.
+        UserError: it is not, or has another value than those allowed.
     """
     frame = read_table(path)
     require_columns(frame, ["patientId", column], path)

@@ -27,9 +27,9 @@ class Exhibit:
     """One sample: as read, at the size of the network, and as training changes it in its first epochs.
 
     Args:
-        row: Row in the sample table.
-        images: Raw, resized, then one for each epoch; (H, W) or (H, W, 3), uint8 or float in [0, 1].
-        reason: Why it cannot be read; its images are crosses then.
+        row: row in the sample table.
+        images: raw, resized, then one for each epoch; (H, W) or (H, W, 3), uint8 or float in [0, 1].
+        reason: why it cannot be read; its images are crosses then.
     """
 
     row: int
@@ -43,7 +43,7 @@ def choose(data: MedicalDataModule, split: Split, count: int) -> np.ndarray:
     The draw depends on the seed and the split alone.
 
     Raises:
-        UserError: The split is empty.
+        UserError: the split is empty.
     """
     table = data.samples
     rows = np.random.default_rng(data.seed).permutation(table.rows(split))
@@ -72,10 +72,10 @@ def exhibits(data: MedicalDataModule, rows: np.ndarray, split: Split, epochs: in
     """Read samples as training and evaluation do.
 
     Args:
-        data: The data module.
-        rows: Rows of its table, all of one split.
-        split: That split. Of others than ``train`` there is nothing after resizing.
-        epochs: Augmented versions of each.
+        data: the data module.
+        rows: rows of its table, all of one split.
+        split: that split. Of others than ``train`` there is nothing after resizing.
+        epochs: augmented versions of each.
     """
     raw = data.make_reader(split, None)
     plain = data.fixed_dataloader(split).dataset

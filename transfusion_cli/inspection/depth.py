@@ -33,8 +33,8 @@ def depth_remark(data: MedicalDataModule, images: int = 16) -> str | None:
     Of each the header is read, and the pixels where it is 16 bits deep and no window is given.
 
     Args:
-        data: The data module.
-        images: So many, spread over the table.
+        data: the data module.
+        images: so many, spread over the table.
 
     Returns:
         What was found and what to type, in two lines; None where nothing is odd.

@@ -15,10 +15,10 @@ class Duplicates:
     """Groups of samples whose images are the same, pixel by pixel.
 
     Args:
-        rows: Rows of the sample table that have a double (M,).
-        groups: Number of the group of each of them (M,), from 0 on.
-        crosses: Whether a group is in more than one split (G,).
-        conflicts: Whether a group has samples with different labels (G,).
+        rows: rows of the sample table that have a double (M,).
+        groups: number of the group of each of them (M,), from 0 on.
+        crosses: whether a group is in more than one split (G,).
+        conflicts: whether a group has samples with different labels (G,).
     """
 
     rows: np.ndarray
@@ -46,9 +46,9 @@ def find_duplicates(table: SampleTable, digests: np.ndarray, eligible: np.ndarra
     """Group the samples by digest.
 
     Args:
-        table: The samples.
-        digests: Digest of each image (N,).
-        eligible: Rows that were read and are not empty (bool, N); of these, rows in a split with labels are compared.
+        table: the samples.
+        digests: digest of each image (N,).
+        eligible: rows that were read and are not empty (bool, N); of these, rows in a split with labels are compared.
     """
     rows = np.flatnonzero(eligible & np.isin(table.split, SPLITS))
     _, codes, counts = np.unique(digests[rows], return_inverse=True, return_counts=True)

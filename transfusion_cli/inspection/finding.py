@@ -20,11 +20,11 @@ class Finding:
     """What was found, how grave it is, and what to do next.
 
     Args:
-        level: How grave.
-        kind: One word, or a few joined by hyphens, for programs.
-        message: What was found, with numbers and a few names.
-        advice: The next thing to do; empty where there is nothing.
-        details: Numbers for the JSON report.
+        level: how grave.
+        kind: one word, or a few joined by hyphens, for programs.
+        message: what was found, with numbers and a few names.
+        advice: the next thing to do; empty where there is nothing.
+        details: numbers for the JSON report.
     """
 
     level: Level

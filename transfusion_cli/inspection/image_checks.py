@@ -84,8 +84,8 @@ def check_depth(scan: Scan, has_window: bool) -> Iterator[Finding]:
     """16-bit files may hold images of fewer bits, which are nearly black then.
 
     Args:
-        scan: Facts of each image.
-        has_window: Whether the data module has an option for it.
+        scan: facts of each image.
+        has_window: whether the data module has an option for it.
     """
     found = depth_of(int(scan.facts["peak"].max(initial=0)))
     if found is not None:

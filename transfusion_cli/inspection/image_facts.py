@@ -39,7 +39,7 @@ def image_facts(reader: Reader, row: int) -> np.ndarray:
     """Read the image of a row and note its facts: one record of ``FACTS``.
 
     Raises:
-        Exception: What the reader raises.
+        Exception: what the reader raises.
     """
     import cv2
 
@@ -64,7 +64,7 @@ def greatest(reader: Reader, row: int) -> int:
     """Greatest value of a 16-bit grey file that is shown from 0 to ``FULL``; 0 for others, of which no pixel is read.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: the file cannot be read.
     """
     if not (isinstance(reader, FileReader) and _shows_all(reader)):
         return 0

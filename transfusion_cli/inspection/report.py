@@ -26,13 +26,13 @@ class Report:
     """All that is known of a data set after every image was read.
 
     Args:
-        data: The data module.
-        table: Its samples, the training subset not taken.
-        counts: Images, patients and classes of each split.
-        images: Sizes and kinds of file.
-        findings: The gravest first.
-        scan: Facts of each image.
-        duplicates: Images that are there more than once.
+        data: the data module.
+        table: its samples, the training subset not taken.
+        counts: images, patients and classes of each split.
+        images: sizes and kinds of file.
+        findings: the gravest first.
+        scan: facts of each image.
+        duplicates: images that are there more than once.
     """
 
     data: MedicalDataModule
@@ -105,12 +105,12 @@ def inspect(data: MedicalDataModule, workers: int | None = None, progress: bool 
     """Look a data set over: its table, then every image.
 
     Args:
-        data: The data module; what it excludes is left out, its training subset is not taken.
-        workers: Processes that read; None takes one for each core.
-        progress: Show a bar.
+        data: the data module; what it excludes is left out, its training subset is not taken.
+        workers: processes that read; None takes one for each core.
+        progress: show a bar.
 
     Raises:
-        UserError: The table itself cannot be read.
+        UserError: the table itself cannot be read.
     """
     table = data.load_samples()
     target, names, leak = data.target, data.class_names, data.known_leak

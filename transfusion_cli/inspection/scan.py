@@ -29,8 +29,8 @@ class Scan:
     """What reading the images gave.
 
     Args:
-        facts: One record of ``FACTS`` for each row of the sample table (N,).
-        reasons: Why a row could not be read.
+        facts: one record of ``FACTS`` for each row of the sample table (N,).
+        reasons: why a row could not be read.
     """
 
     facts: np.ndarray
@@ -64,13 +64,13 @@ def scan(table: SampleTable, readers: dict[str, Reader], workers: int | None = N
     """Read every image that is in a split.
 
     Args:
-        table: The samples.
-        readers: Reader of each split.
-        workers: Processes; None takes one for each core, 0 and 1 read in this one.
-        progress: Show a bar.
+        table: the samples.
+        readers: reader of each split.
+        workers: processes; None takes one for each core, 0 and 1 read in this one.
+        progress: show a bar.
 
     Raises:
-        Fault: A decoder took its process down.
+        Fault: a decoder took its process down.
     """
     from tqdm import tqdm
 

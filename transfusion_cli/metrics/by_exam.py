@@ -17,7 +17,7 @@ def mean_over_exams(
     """Average the probabilities over the images of each examination.
 
     Args:
-        exams: Examination of each image (N,).
+        exams: examination of each image (N,).
         probabilities: (N, K).
         targets: (N, L) or (N,), equal over the images of an examination.
 
@@ -25,7 +25,7 @@ def mean_over_exams(
         Mean probabilities (E, K), targets (E, L) or (E,), and for each examination the row of its first image (E,).
 
     Raises:
-        UserError: Images of one examination have different targets.
+        UserError: images of one examination have different targets.
     """
     names, first, codes = np.unique(np.asarray(exams), return_index=True, return_inverse=True)
     index = torch.as_tensor(codes)

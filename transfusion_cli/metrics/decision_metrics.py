@@ -65,7 +65,7 @@ def quadratic_kappa(counts: DecisionCounts, squared_error: Tensor) -> Tensor:
     same margins. NaN where that expectation is 0 (one class alone).
 
     Args:
-        counts: Counts of K ordered classes.
+        counts: counts of K ordered classes.
         squared_error: ``(R,)``, the weighted sum of squared distances in classes.
     """
     rank = torch.arange(len(counts.known), dtype=counts.known.dtype)

@@ -42,7 +42,7 @@ def answers(target: Target, class_names: Sequence[str], targets: Tensor) -> tupl
     Unknown targets (NaN, -1) and soft ones (strictly between 0 and 1, made for training) count as not known.
 
     Raises:
-        ValueError: If the shape of the targets is at odds with the class names.
+        ValueError: if the shape of the targets is at odds with the class names.
     """
     targets, width = targets.detach().cpu(), len(question_names(target, class_names))
     labels = target in ("binary", "multilabel")
@@ -62,15 +62,15 @@ def one_vs_rest(
     If a probability is not finite then no answer counts as known: a network that diverged has no metrics.
 
     Args:
-        target: The kind of target.
+        target: the kind of target.
         class_names: K class names, or L label names.
         probabilities: ``(N, L)`` or ``(N, K)`` from :func:`transfusion_cli.metrics.probabilities.probabilities`.
         targets: float ``(N, L)`` or int64 ``(N,)``.
-        scores: What to rank by, of the shape of the probabilities: where there are logits, their
+        scores: what to rank by, of the shape of the probabilities: where there are logits, their
             :func:`transfusion_cli.metrics.probabilities.log_odds`; else, by default, the probabilities.
 
     Raises:
-        ValueError: If the shapes are at odds with each other or with the class names.
+        ValueError: if the shapes are at odds with each other or with the class names.
     """
     names = question_names(target, class_names)
     truth, known = answers(target, class_names, targets)

@@ -16,7 +16,7 @@ def probabilities(target: Target, logits: Tensor) -> Tensor:
     too: decide by probabilities, rank by :func:`log_odds`.
 
     Args:
-        target: The kind of target.
+        target: the kind of target.
         logits: ``(N, L)`` for binary and multilabel, ``(N, K)`` for multiclass, ``(N, K - 1)`` for ordinal.
 
     Returns:
@@ -42,8 +42,8 @@ def log_odds(target: Target, logits: Tensor) -> Tensor:
     where their probabilities are both 1 to the last bit, and those with equal logits tie.
 
     Args:
-        target: The kind of target.
-        logits: As for :func:`probabilities`.
+        target: the kind of target.
+        logits: as for :func:`probabilities`.
 
     Returns:
         ``(N, L)`` or ``(N, K)``, like the probabilities.

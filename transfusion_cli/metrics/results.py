@@ -55,9 +55,9 @@ def format_table(results: Results, stage: str = "test", confidence: float = 0.95
     """A plain-text table of the metrics of one stage, classes indented below the mean over them.
 
     Args:
-        results: What :func:`build_results` gave.
-        stage: Which entries to show.
-        confidence: What the intervals were made for; names their column.
+        results: what :func:`build_results` gave.
+        stage: which entries to show.
+        confidence: what the intervals were made for; names their column.
     """
     metrics = {key.removeprefix(f"{stage}/"): entry for key, entry in results.items() if key.startswith(f"{stage}/")}
     metrics = {key: entry for key, entry in metrics.items() if key.partition("/")[0] not in COUNTS}

@@ -36,10 +36,10 @@ class ACNorm(nn.Module):
     moved. The published layer has no such rule, and neither has ``reference``.
 
     Args:
-        bn: The pretrained layer; it becomes the child ``bn`` and its affine the trainable target.
-        temperature: Temperature of the softmax.
+        bn: the pretrained layer; it becomes the child ``bn`` and its affine the trainable target.
+        temperature: temperature of the softmax.
         combine: ``sum`` as published, or ``mean``: half the sum, which keeps the scale of the pretrained layer.
-        reference: Equal the published implementation to the letter: it runs batch normalisation twice per training
+        reference: equal the published implementation to the letter: it runs batch normalisation twice per training
             step, so running statistics move by 1 - (1 - momentum)^2 and batches are not counted.
 
     Raises:
@@ -153,12 +153,12 @@ def convert_ac_norm(network: nn.Module, names: Iterable[str], **options: Any) ->
     Name those whose affine is pretrained: the correlation with a source means nothing for the others.
 
     Args:
-        network: Network to change.
-        names: Names as given by :func:`~transfusion_cli.models.batch_norm.batch_norm_layers`.
-        **options: Of :class:`ACNorm`.
+        network: network to change.
+        names: names as given by :func:`~transfusion_cli.models.batch_norm.batch_norm_layers`.
+        **options: of :class:`ACNorm`.
 
     Raises:
-        ValueError: A name is not that of a batch normalisation with affine.
+        ValueError: a name is not that of a batch normalisation with affine.
     """
     for name in names:
         layer = network.get_submodule(name)

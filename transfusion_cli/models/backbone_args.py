@@ -27,7 +27,7 @@ def checked_backbone_args(args: Mapping[str, Any]) -> dict[str, Any]:
     """Further arguments of a timm model that stand in nobody's way.
 
     Raises:
-        UserError: One of them brings weights, has a key of its own, or is a rate that is no share.
+        UserError: one of them brings weights, has a key of its own, or is a rate that is no share.
     """
     for name, value in args.items():
         if name.startswith(WEIGHTS):

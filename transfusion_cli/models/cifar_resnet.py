@@ -50,12 +50,12 @@ class CifarResNet(PooledClassifier):
     """CIFAR-style ResNet with timm's model interface.
 
     Args:
-        blocks: Residual blocks per stage; the depth is ``6 * blocks + 2``.
-        channels: Width of each stage.
-        num_classes: Outputs of the classifier ``fc``; 0 leaves it out.
-        in_chans: Input channels.
+        blocks: residual blocks per stage; the depth is ``6 * blocks + 2``.
+        channels: width of each stage.
+        num_classes: outputs of the classifier ``fc``; 0 leaves it out.
+        in_chans: input channels.
         global_pool: timm pooling type; ``""`` keeps the feature map.
-        drop_rate: Dropout before the classifier.
+        drop_rate: dropout before the classifier.
         **factory: ``device`` and ``dtype`` of the tensors.
     """
 

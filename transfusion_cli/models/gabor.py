@@ -21,9 +21,9 @@ def gabor_bank(filters: int, size: tuple[int, int], frequencies: tuple[float, ..
     orientations k pi / 16, as in Raghu et al. 2019; low frequencies come first.
 
     Args:
-        filters: How many; orientations are as many as it takes.
-        size: Height and width of the kernels.
-        frequencies: Cycles per pixel.
+        filters: how many; orientations are as many as it takes.
+        size: height and width of the kernels.
+        frequencies: cycles per pixel.
 
     Returns:
         (filters, H, W), float64.

@@ -18,8 +18,8 @@ def lookalike(network: nn.Module, weights: Tensors) -> str | None:
     That is ``resnet34`` for ``resnet18``, or ``vit_small_patch16_224`` for ``vit_small_patch32_384``.
 
     Args:
-        network: Which the weights do not fit.
-        weights: Tensors of the file.
+        network: which the weights do not fit.
+        weights: tensors of the file.
     """
     name = pretrained_config(network)["architecture"]
     for other in timm.list_models(_kind(name)):

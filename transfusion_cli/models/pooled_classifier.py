@@ -16,8 +16,8 @@ class PooledClassifier(nn.Module):
     A subclass makes its layers and says ``forward_features``; it calls ``add_classifier`` once it knows its width.
 
     Args:
-        num_classes: Outputs of ``fc``; 0 leaves it out.
-        drop_rate: Dropout before it.
+        num_classes: outputs of ``fc``; 0 leaves it out.
+        drop_rate: dropout before it.
     """
 
     def __init__(self, num_classes: int, drop_rate: float = 0.0) -> None:

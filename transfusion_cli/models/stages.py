@@ -68,7 +68,7 @@ def prefix(network: nn.Module, up_to: str) -> frozenset[str]:
     """Names of all tensors from the input up to and including a stage.
 
     Raises:
-        UserError: No such stage.
+        UserError: no such stage.
     """
     parts = stages(network)
     if up_to not in parts:

@@ -25,8 +25,8 @@ def read_torch_file(path: Path) -> Any:
     """What a file holds, on the CPU; no code in it runs.
 
     Raises:
-        DamagedFile: Its checksums say that it was changed.
-        Exception: What ``torch.load`` makes of broken files.
+        DamagedFile: its checksums say that it was changed.
+        Exception: what ``torch.load`` makes of broken files.
     """
     with path.open("rb") as file:
         begin = file.read(len(ZIP))
@@ -45,7 +45,7 @@ def compare_checksums(path: Path) -> None:
     takes otherwise than Python does are refused. The cost is about four fifths of that of ``torch.load``.
 
     Raises:
-        DamagedFile: They differ.
+        DamagedFile: they differ.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -30,7 +30,7 @@ class Unchanged:
     through ``tensor.data``, but for the steps of optimizers.
 
     Args:
-        tensors: What to remember.
+        tensors: what to remember.
     """
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:

@@ -46,7 +46,7 @@ def read_weights(path: str | Path) -> WeightsFile:
     """Read a ``.safetensors`` file or any PyTorch checkpoint (``.pth``, ``.pt``, ``.th``, ``.bin``, ``.ckpt``).
 
     Raises:
-        UserError: The file is missing, damaged, a delta checkpoint, holds pickled code, no tensors, or tensors that are
+        UserError: the file is missing, damaged, a delta checkpoint, holds pickled code, no tensors, or tensors that are
             not finite.
     """
     path = Path(path).expanduser()

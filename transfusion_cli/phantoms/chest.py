@@ -31,10 +31,10 @@ class ChestPhantom:
     attenuation, so they hide behind heart and diaphragm as they do in patients.
 
     Args:
-        patient: Anatomy, and where findings lie.
-        view: Pose, breath and what shows.
-        rng: For what differs between images of one patient: textures, the course of leads.
-        size: Height and width in pixels.
+        patient: anatomy, and where findings lie.
+        view: pose, breath and what shows.
+        rng: for what differs between images of one patient: textures, the course of leads.
+        size: height and width in pixels.
     """
 
     def __init__(self, patient: PhantomPatient, view: View, rng: np.random.Generator, size: int) -> None:

@@ -16,9 +16,9 @@ class PhantomRadiograph:
     """One radiograph of one phantom patient, a function of three numbers.
 
     Args:
-        seed: Number of the population.
-        patient: Number of the patient in the population.
-        image: Number of the image of that patient.
+        seed: number of the population.
+        patient: number of the patient in the population.
+        image: number of the image of that patient.
     """
 
     def __init__(self, seed: int, patient: int, image: int) -> None:
@@ -63,9 +63,9 @@ class PhantomReader:
     """Draws the image of a row of the sample table when first asked for it, and keeps it.
 
     Args:
-        seed: Number of the population.
-        images_per_patient: Radiographs of each patient, in successive rows.
-        size: Height and width in pixels.
+        seed: number of the population.
+        images_per_patient: radiographs of each patient, in successive rows.
+        size: height and width in pixels.
     """
 
     def __init__(self, seed: int, images_per_patient: int, size: int) -> None:

@@ -30,7 +30,7 @@ class EventFile:
     Each record is written whole. Those that cannot be written are tried again with the next ones.
 
     Args:
-        folder: Where the file lies.
+        folder: where the file lies.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,7 +80,7 @@ class Events(SummaryWriter):
     """TensorBoard's writer, into an ``EventFile``.
 
     Args:
-        folder: Where its file lies; made if need be.
+        folder: where its file lies; made if need be.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -101,7 +101,7 @@ class Curves(TensorBoardLogger):
     """Lightning's logger for TensorBoard, straight into the run folder, whose ``config.yaml`` says the rest.
 
     Args:
-        folder: The run folder.
+        folder: the run folder.
     """
 
     def __init__(self, folder: Path) -> None:

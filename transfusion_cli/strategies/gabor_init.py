@@ -18,7 +18,7 @@ class GaborInit(TransferStrategy):
     The paper does not tell their scale.
 
     Args:
-        scale: What the standard deviation of the filters is set to: that of the network's ``default`` random first
+        scale: what the standard deviation of the filters is set to: that of the network's ``default`` random first
             layer, or that of the ``pretrained`` one.
     """
 
@@ -30,7 +30,7 @@ class GaborInit(TransferStrategy):
         """Write the filters into the first convolution.
 
         Raises:
-            UserError: The first layer is no convolution of several pixels, or its pretrained scale is not known.
+            UserError: the first layer is no convolution of several pixels, or its pretrained scale is not known.
         """
         name, layer = first_convolution(network)
         if min(layer.kernel_size) < 3:

@@ -13,7 +13,7 @@ class Reinitialise(TransferStrategy):
     """Start from pretrained weights except in the named stages, which start at random (Neyshabur et al. 2020).
 
     Args:
-        stages: Stages to start afresh, ``conv1``, ``block1``, ``block2`` and so on.
+        stages: stages to start afresh, ``conv1``, ``block1``, ``block2`` and so on.
     """
 
     def __init__(self, stages: list[str]) -> None:
@@ -24,7 +24,7 @@ class Reinitialise(TransferStrategy):
         """Load all stages but the named ones.
 
         Raises:
-            UserError: No such stage.
+            UserError: no such stage.
         """
         parts = stages(network)
         for stage in self.stages:

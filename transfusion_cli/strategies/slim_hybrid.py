@@ -17,8 +17,8 @@ class SlimHybrid(TransferStrategy):
     is a ResNet-50 with half the channels after ``block2``.
 
     Args:
-        keep_through: Last stage that is carried over, ``block1``, ``block2`` or ``block3``.
-        width: Channels of the later stages, as a share of the original.
+        keep_through: last stage that is carried over, ``block1``, ``block2`` or ``block3``.
+        width: channels of the later stages, as a share of the original.
     """
 
     def __init__(self, keep_through: str = "block2", width: float = 0.5) -> None:
@@ -36,7 +36,7 @@ class SlimHybrid(TransferStrategy):
         """Replace the later stages and the head by those of a slimmer twin.
 
         Raises:
-            UserError: The backbone is no ResNet, or there is nothing after the stage.
+            UserError: the backbone is no ResNet, or there is nothing after the stage.
         """
         kept = prefix(network, self.keep_through)
         numbered = [name for name in ("layer1", "layer2", "layer3", "layer4") if hasattr(network, name)]

@@ -14,7 +14,7 @@ class Truncate(TransferStrategy):
     """Cut the network off after a stage; pooling and a fresh head follow (Ke et al. 2021, arXiv:2101.06871).
 
     Args:
-        after: Last stage to keep, ``conv1``, ``block1``, ``block2`` and so on.
+        after: last stage to keep, ``conv1``, ``block1``, ``block2`` and so on.
     """
 
     def __init__(self, after: str = "block3") -> None:

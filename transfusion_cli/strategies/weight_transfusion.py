@@ -17,8 +17,8 @@ class WeightTransfusion(TransferStrategy):
     ``block2`` and so on; a wrong name lists those of the backbone.
 
     Args:
-        up_to: Last stage that is carried over; null carries none.
-        rest: What the later stages start from: ``random``, or ``mean_var`` (random with the pretrained mean and
+        up_to: last stage that is carried over; null carries none.
+        rest: what the later stages start from: ``random``, or ``mean_var`` (random with the pretrained mean and
             variance of each tensor, see ``MeanVarInit``).
     """
 

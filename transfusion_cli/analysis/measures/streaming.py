@@ -51,8 +51,8 @@ class PairMoments:
             y: ``(n, d2)``, activations of the second at the same data points.
 
         Raises:
-            ValueError: If the shapes do not fit.
-            UserError: If an activation is infinite or not a number.
+            ValueError: if the shapes do not fit.
+            UserError: if an activation is infinite or not a number.
         """
         if x.shape != (len(x), self.d1) or y.shape != (len(x), self.d2):
             raise ValueError(f"expected (n, {self.d1}) and (n, {self.d2}), got {tuple(x.shape)} and {tuple(y.shape)}")

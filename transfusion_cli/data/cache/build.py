@@ -48,18 +48,18 @@ def build_cache(
     whose files were replaced, and those that are damaged, are decoded anew.
 
     Args:
-        contents: What to decode.
-        folder: The folder of caches; made if absent.
-        size: Height and width of the images to keep.
-        workers: Processes; 0 and 1 decode in this one.
-        progress: Show a bar.
+        contents: what to decode.
+        folder: the folder of caches; made if absent.
+        size: height and width of the images to keep.
+        workers: processes; 0 and 1 decode in this one.
+        progress: show a bar.
 
     Returns:
         Where the images are.
 
     Raises:
-        Fault: It cannot be written.
-        UserError: Images that cannot be read (their ids are in ``<key>.unreadable.txt``), no space, a former attempt
+        Fault: it cannot be written.
+        UserError: images that cannot be read (their ids are in ``<key>.unreadable.txt``), no space, a former attempt
             of which nothing can be used.
     """
     place = CachePlace.of(contents, folder, size)

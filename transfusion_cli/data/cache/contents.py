@@ -17,11 +17,11 @@ class Contents:
     """All that a cache has to know of a data module.
 
     Args:
-        name: What people call the data.
-        samples: Table of all samples.
-        rows: Its rows that belong to the cache, in order (n,).
-        make_reader: Makes what reads the images of a split at a size.
-        resize: How images get to the size of the cache.
+        name: what people call the data.
+        samples: table of all samples.
+        rows: its rows that belong to the cache, in order (n,).
+        make_reader: makes what reads the images of a split at a size.
+        resize: how images get to the size of the cache.
         channels: 1 or 3.
     """
 

@@ -27,9 +27,9 @@ class Decoder(Dataset[Part]):
     """Decodes images into the files of a cache; runs in the worker processes.
 
     Args:
-        place: The cache.
-        resize: How images get to its size.
-        part: Its folder while it is not whole.
+        place: the cache.
+        resize: how images get to its size.
+        part: its folder while it is not whole.
     """
 
     def __init__(self, place: CachePlace, resize: ResizeMode, part: Path) -> None:
@@ -93,7 +93,7 @@ def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator
     Processes of a DataLoader end by themselves when this one is killed.
 
     Raises:
-        Fault: One of them died.
+        Fault: one of them died.
     """
     workers = min(workers, len(chunks))
     loader = DataLoader(

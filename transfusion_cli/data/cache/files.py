@@ -34,12 +34,12 @@ def load_array(path: Path, shape: tuple[int, ...], dtype: np.dtype | type | None
     """Map one file of a cache.
 
     Args:
-        path: The ``.npy`` file.
-        shape: What it must hold.
-        dtype: Its type, if that is known.
+        path: the ``.npy`` file.
+        shape: what it must hold.
+        dtype: its type, if that is known.
 
     Raises:
-        UserError: It is missing, truncated, or holds something else.
+        UserError: it is missing, truncated, or holds something else.
     """
     try:
         if not path.is_file():

@@ -25,14 +25,14 @@ def open_cache(
     The cached size is that of the images, or else the least larger one from which they can be resized.
 
     Args:
-        contents: What it holds.
-        folder: The folder of caches.
-        wanted: Height and width of the images.
-        split: The split.
-        looked_at: Caches whose source files were compared already; this one joins them. None compares none.
+        contents: what it holds.
+        folder: the folder of caches.
+        wanted: height and width of the images.
+        split: the split.
+        looked_at: caches whose source files were compared already; this one joins them. None compares none.
 
     Raises:
-        UserError: No such cache, a damaged one, files that were replaced, or images of the split that are not in it.
+        UserError: no such cache, a damaged one, files that were replaced, or images of the split that are not in it.
     """
     for size in sorted(_sizes(folder), key=lambda size: (size != wanted, size[0] * size[1])):
         place = CachePlace.of(contents, folder, size) if _serves(size, wanted, contents.resize) else None

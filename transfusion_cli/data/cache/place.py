@@ -27,11 +27,11 @@ class CachePlace:
     """Where some images at one size lie.
 
     Args:
-        folder: The folder of caches.
-        key: Hash of all that decides the pixels but the files' contents, with the size in front.
-        size: Height and width.
+        folder: the folder of caches.
+        key: hash of all that decides the pixels but the files' contents, with the size in front.
+        size: height and width.
         channels: 1 or 3.
-        sources: Where the images come from.
+        sources: where the images come from.
     """
 
     folder: Path

@@ -20,11 +20,11 @@ class CachedReader:
     read for that alone.
 
     Args:
-        place: The cache.
-        path: Its folder while it is not whole; ``place.path`` if None.
+        place: the cache.
+        path: its folder while it is not whole; ``place.path`` if None.
 
     Raises:
-        UserError: Files that are missing, truncated, or of another shape.
+        UserError: files that are missing, truncated, or of another shape.
     """
 
     def __init__(self, place: CachePlace, path: Path | None = None) -> None:
@@ -49,7 +49,7 @@ class CachedReader:
         """Take the image of one row: uint8, or float32 in [0, 1] for deeper sources.
 
         Raises:
-            UserError: It is damaged.
+            UserError: it is damaged.
         """
         position = int(np.searchsorted(self.rows, row))
         image = self.pixels(position)

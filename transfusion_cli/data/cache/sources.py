@@ -35,8 +35,8 @@ class Sources:
     Positions count the images of the cache, in order; after them come the files that hold many.
 
     Args:
-        contents: What the cache holds.
-        size: Height and width of its images.
+        contents: what the cache holds.
+        size: height and width of its images.
     """
 
     def __init__(self, contents: Contents, size: tuple[int, int]) -> None:
@@ -89,7 +89,7 @@ class Sources:
         Of files with the same size and another time, as of a copied folder, the contents decide.
 
         Args:
-            records: One for each position, see ``files.RECORD``. Times of files with the same contents are
+            records: one for each position, see ``files.RECORD``. Times of files with the same contents are
                 brought up to date in it.
 
         Returns:

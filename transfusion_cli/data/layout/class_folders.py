@@ -27,8 +27,8 @@ class ClassFolders:
     """What a tree of class folders says.
 
     Args:
-        paths: Image files relative to the root (N,).
-        classes: Folder that tells the class of each (N,).
+        paths: image files relative to the root (N,).
+        classes: folder that tells the class of each (N,).
         split: ``train``, ``val`` or ``test`` for each (N,), or None where no folder tells.
     """
 
@@ -43,7 +43,7 @@ def class_folders(root: Path) -> ClassFolders:
     Images may lie at any further depth. Of images and folders that have no place in this the log tells.
 
     Raises:
-        UserError: No folder, no class folders with images, or one class alone.
+        UserError: no folder, no class folders with images, or one class alone.
     """
     if not root.is_dir():
         raise UserError(f"no folder {root}\n{_HINT}")

@@ -37,12 +37,12 @@ def find_image_column(frame: pd.DataFrame, given: str | None, path: Path) -> str
     Of several that do, those count first whose values name image files, then those without a blank or a repetition.
 
     Args:
-        frame: The table, as text.
-        given: What the user says; null to look for one.
-        path: The table's file, for messages.
+        frame: the table, as text.
+        given: what the user says; null to look for one.
+        path: the table's file, for messages.
 
     Raises:
-        UserError: No such column.
+        UserError: no such column.
     """
     if (given or "image") in frame.columns:
         return given or "image"
@@ -65,13 +65,13 @@ def require_labels(frame: pd.DataFrame, labels: list[str], taken: Collection[str
     """Fail if a column of labels is missing, naming those that look like one, the likeliest first.
 
     Args:
-        frame: The table, as text.
-        labels: What the user says.
-        taken: Columns that are something else.
-        path: The table's file, for messages.
+        frame: the table, as text.
+        labels: what the user says.
+        taken: columns that are something else.
+        path: the table's file, for messages.
 
     Raises:
-        UserError: No such column.
+        UserError: no such column.
     """
     if set(labels) <= set(frame.columns):
         return

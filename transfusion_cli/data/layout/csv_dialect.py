@@ -26,8 +26,8 @@ def csv_dialect(path: Path) -> dict[str, Any]:
     parts the header into the most cells and no cell in quotes.
 
     Raises:
-        UserError: It is a workbook.
-        ValueError: It cannot be read at all.
+        UserError: it is a workbook.
+        ValueError: it cannot be read at all.
     """
     import pandas as pd
 

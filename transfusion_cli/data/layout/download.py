@@ -37,13 +37,13 @@ def download(url: str, path: Path, checksum: str, size: int | None = None) -> No
     the server can send the rest of a file (RFC 9110, 14), and compares the whole.
 
     Args:
-        url: Where the file is.
-        path: Where it shall be; folders are made.
+        url: where the file is.
+        path: where it shall be; folders are made.
         checksum: MD5 (32 digits) or SHA-256 (64), hexadecimal.
-        size: Bytes, if known, to see beforehand whether there is room.
+        size: bytes, if known, to see beforehand whether there is room.
 
     Raises:
-        UserError: No connection, no space, or another checksum than expected.
+        UserError: no connection, no space, or another checksum than expected.
     """
     with _alone(path.parent):
         _download(url, path, checksum, size)
@@ -53,14 +53,14 @@ def fetch_archive(url: str, folder: Path, gives: str, checksum: str, size: int |
     """Download a zip or tar archive and unpack it; the archive does not stay. Does nothing where its contents exist.
 
     Args:
-        url: Where the archive is.
-        folder: What its contents go into.
-        gives: The file or folder at the top of the archive.
+        url: where the archive is.
+        folder: what its contents go into.
+        gives: the file or folder at the top of the archive.
         checksum: MD5 or SHA-256 of the archive.
-        size: Bytes of the archive, if known.
+        size: bytes of the archive, if known.
 
     Raises:
-        UserError: As ``download`` and ``unpack``. An archive that is whole waits for the next call.
+        UserError: as ``download`` and ``unpack``. An archive that is whole waits for the next call.
     """
     with _alone(folder):
         if (folder / gives).exists():
@@ -110,7 +110,7 @@ def _fetch_more(url: str, part: Path, name: str) -> None:
     """Add to the partial file what one connection gives.
 
     Raises:
-        OSError: The connection was cut, among others.
+        OSError: the connection was cut, among others.
     """
     from tqdm import tqdm
 

@@ -24,10 +24,10 @@ class Found:
     """Where images are.
 
     Args:
-        paths: File of each image relative to the folder, or the name itself where none is found (N,).
-        found: Which of them were found, by whatever name, bool (N,).
-        example: A name and the file that it was found to be.
-        doubt: The files that the first doubtful name may mean.
+        paths: file of each image relative to the folder, or the name itself where none is found (N,).
+        found: which of them were found, by whatever name, bool (N,).
+        example: a name and the file that it was found to be.
+        doubt: the files that the first doubtful name may mean.
     """
 
     paths: np.ndarray
@@ -51,9 +51,9 @@ def find_files(folder: Path, names: np.ndarray, guess: bool = False) -> Found:
     one. A name that fits several files is found in none of them.
 
     Args:
-        folder: Where to look, at any depth.
-        names: Paths or ids (N,).
-        guess: Also try other endings than a name has, and leave out any folders, to make a suggestion.
+        folder: where to look, at any depth.
+        names: paths or ids (N,).
+        guess: also try other endings than a name has, and leave out any folders, to make a suggestion.
     """
     files = image_files(folder)
     best = Found(names, np.zeros(len(names), dtype=bool))

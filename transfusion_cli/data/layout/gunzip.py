@@ -19,12 +19,12 @@ def gunzip(path: Path, folder: Path, most: int) -> Path:
     one. Only a whole file appears under its name; processes that unpack at the same time do not disturb each other.
 
     Args:
-        path: The packed file.
-        folder: Where to unpack it.
-        most: Bytes that it may unpack to. A packed file can hold a thousand times its size.
+        path: the packed file.
+        folder: where to unpack it.
+        most: bytes that it may unpack to. A packed file can hold a thousand times its size.
 
     Raises:
-        UserError: Damaged file, one that holds more, or no space; nothing is left behind.
+        UserError: damaged file, one that holds more, or no space; nothing is left behind.
     """
     from tqdm import tqdm
 

@@ -35,13 +35,13 @@ class ImageIndex:
     """What a folder or a table says, before labels are encoded.
 
     Args:
-        source: The folder or the table, for messages.
-        paths: Image files relative to the root (N,).
-        labels: Label texts by column; the empty string where blank.
-        split: As ``read_splits`` says (N,), or None where the source tells none.
-        patients: Patient of each image (N,), or None.
-        flags: Where each column of ``YES_NO`` says yes, bool (N,), whether it is one of the labels or not, by name.
-        lookalikes: Where there are no patients: columns that could tell them.
+        source: the folder or the table, for messages.
+        paths: image files relative to the root (N,).
+        labels: label texts by column; the empty string where blank.
+        split: as ``read_splits`` says (N,), or None where the source tells none.
+        patients: patient of each image (N,), or None.
+        flags: where each column of ``YES_NO`` says yes, bool (N,), whether it is one of the labels or not, by name.
+        lookalikes: where there are no patients: columns that could tell them.
     """
 
     source: Path
@@ -57,7 +57,7 @@ def index_folder(root: Path) -> ImageIndex:
     """Take classes and splits from folders, as ``class_folders`` says.
 
     Raises:
-        UserError: No folder, no class folders with images, or one class alone.
+        UserError: no folder, no class folders with images, or one class alone.
     """
     found = class_folders(root)
     split = None if found.split is None else as_text(found.split)
@@ -70,14 +70,14 @@ def index_table(
     """Read the columns of a CSV or Parquet file.
 
     Args:
-        path: The table.
-        image: Column with image paths; null takes the one whose name says so.
-        labels: Columns with labels.
-        split: Column with the split; null takes ``split`` where there is one.
-        patient: Column with the patient, or ``none``; null takes the one whose name says so.
+        path: the table.
+        image: column with image paths; null takes the one whose name says so.
+        labels: columns with labels.
+        split: column with the split; null takes ``split`` where there is one.
+        patient: column with the patient, or ``none``; null takes the one whose name says so.
 
     Raises:
-        UserError: A missing column, a blank or repeated path, a blank patient, or an unknown split.
+        UserError: a missing column, a blank or repeated path, a blank patient, or an unknown split.
     """
     frame = read_table(path)
     split = split or next((name for name in sorted(frame.columns) if name.lower() == "split"), None)
@@ -141,7 +141,7 @@ def patients_from_paths(index: ImageIndex, pattern: str) -> np.ndarray:
     An image without a match counts as a patient of its own.
 
     Raises:
-        UserError: The pattern is no regular expression, or matches no path at all.
+        UserError: the pattern is no regular expression, or matches no path at all.
     """
     try:
         expression = re.compile(pattern)

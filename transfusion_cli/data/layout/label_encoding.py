@@ -35,13 +35,13 @@ def encode_labels(index: ImageIndex, kind: Target | None, classes: list[str] | N
     unknown, or, where ``kind`` is multilabel or the separator occurs, a list of labels, blank for none.
 
     Args:
-        index: What the source says.
-        kind: Kind of target; None infers it: two classes are binary, more are multiclass.
-        classes: Names in order; None takes those that occur, in the order of numbers or of the alphabet.
-        separator: Between the labels of one image.
+        index: what the source says.
+        kind: kind of target; None infers it: two classes are binary, more are multiclass.
+        classes: names in order; None takes those that occur, in the order of numbers or of the alphabet.
+        separator: between the labels of one image.
 
     Raises:
-        UserError: An unknown value, by its row, or fewer than two classes.
+        UserError: an unknown value, by its row, or fewer than two classes.
     """
     if len(index.labels) > 1:
         return _several_columns(index, kind)
@@ -105,8 +105,8 @@ def label_strata(index: ImageIndex, separator: str) -> np.ndarray:
     labels that occur in it.
 
     Args:
-        index: What the source says.
-        separator: Between the labels of one image.
+        index: what the source says.
+        separator: between the labels of one image.
     """
     if index.labels.keys() <= index.flags.keys():
         return np.stack(list(index.flags.values()), axis=1)

@@ -26,13 +26,13 @@ def report_missing(names: np.ndarray, missing: np.ndarray, table: Path, exclude:
     """Fail where listed images are not on disk; with ``exclude`` only warn, since the user leaves some out.
 
     Args:
-        names: Id of each listed image (N,).
-        missing: Which are not there, bool (N,).
-        table: What lists them.
-        exclude: The data module's file of ids to leave out, if it has one.
+        names: id of each listed image (N,).
+        missing: which are not there, bool (N,).
+        table: what lists them.
+        exclude: the data module's file of ids to leave out, if it has one.
 
     Raises:
-        UserError: How many are missing, and the first of them.
+        UserError: how many are missing, and the first of them.
     """
     if not missing.any():
         return

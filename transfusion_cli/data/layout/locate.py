@@ -28,10 +28,10 @@ def locate(folder: Path, part: str, names: Iterable[str], suffix: str) -> np.nda
     is not there gets the path where it was expected, so that reading it, or ``verify``, says that it is missing.
 
     Args:
-        folder: Folder of the data set.
-        part: Folder in it, or ``.``.
-        names: Names of the images (N,).
-        suffix: Extension that a missing image should have had.
+        folder: folder of the data set.
+        part: folder in it, or ``.``.
+        names: names of the images (N,).
+        suffix: extension that a missing image should have had.
     """
     prefix = "" if part == "." else f"{part}/"
     files = sorted(image_files(folder / part), key=lambda path: (-path.count("/"), path))

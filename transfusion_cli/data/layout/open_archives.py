@@ -18,12 +18,12 @@ class OpenFile:
     """A file that may be fetched without registration.
 
     Args:
-        url: Where it is.
-        gives: Its name on disk or, of an archive, the folder that it holds.
+        url: where it is.
+        gives: its name on disk or, of an archive, the folder that it holds.
         checksum: MD5 (32 digits) or SHA-256 (64).
-        size: Bytes, if published.
-        licence: Under which it is published.
-        checksum_from: Where checksum and size are written.
+        size: bytes, if published.
+        licence: under which it is published.
+        checksum_from: where checksum and size are written.
     """
 
     url: str
@@ -37,7 +37,7 @@ class OpenFile:
         """Put the file, or what the archive holds, into a folder; nothing is done where it is there already.
 
         Raises:
-            UserError: As ``download`` and ``fetch_archive``.
+            UserError: as ``download`` and ``fetch_archive``.
         """
         if self.url.partition("?")[0].endswith(self.gives):
             download(self.url, folder / self.gives, self.checksum, self.size)

@@ -47,13 +47,13 @@ def find_patient_column(frame: pd.DataFrame, given: str | None, taken: Collectio
     """The column asked for, or the one whose name says that it tells patients; None where there is none.
 
     Args:
-        frame: The table, as text.
-        given: What the user says; ``NO_PATIENTS`` for none, null to look for one.
-        taken: Columns that are something else: the image, the labels, the split.
-        path: The table's file, for messages.
+        frame: the table, as text.
+        given: what the user says; ``NO_PATIENTS`` for none, null to look for one.
+        taken: columns that are something else: the image, the labels, the split.
+        path: the table's file, for messages.
 
     Raises:
-        UserError: No such column.
+        UserError: no such column.
     """
     if given is not None and given not in frame.columns and given.lower() == NO_PATIENTS:
         return None
@@ -81,10 +81,10 @@ def lookalikes(frame: pd.DataFrame, image: str, labels: Sequence[str], taken: Co
     numbers as few as ages, are passed over.
 
     Args:
-        frame: The table, as text.
-        image: Column with the paths.
-        labels: Columns with labels.
-        taken: All columns that are known to be something else.
+        frame: the table, as text.
+        image: column with the paths.
+        labels: columns with labels.
+        taken: all columns that are known to be something else.
     """
     folders = cache(lambda: frame[image].str.replace(r"/?[^/]*$", "", regex=True).factorize()[0])
     classes = [frame[label].factorize()[0] for label in labels]

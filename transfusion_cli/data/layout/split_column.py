@@ -33,7 +33,7 @@ def read_splits(column: pd.Series, path: Path) -> np.ndarray | None:
     """``train``, ``val``, ``test``, ``LEFT_OUT``, or empty where the column is blank (N,); None where all of it is.
 
     Raises:
-        UserError: Any other word, by its row.
+        UserError: any other word, by its row.
     """
     given = column.str.lower()
     unknown = (given.notna() & ~given.isin(list(_WORDS))).to_numpy()
@@ -48,8 +48,8 @@ def settle_splits(given: np.ndarray, patients: np.ndarray | None) -> tuple[np.nd
     """Give every row its split: a blank one that of its patient's other rows, or else ``train``, to be drawn from.
 
     Args:
-        given: As ``read_splits`` says (N,).
-        patients: Patient of each row (N,), or None.
+        given: as ``read_splits`` says (N,).
+        patients: patient of each row (N,), or None.
 
     Returns:
         ``train``, ``val``, ``test`` or empty (N,), and which rows follow their patient, bool (N,).
@@ -69,9 +69,9 @@ def log_splits(given: np.ndarray, follows: np.ndarray, drawn: Mapping[Split, int
     """Say in one line how the rows came to their splits, unless all are as given.
 
     Args:
-        given: As ``read_splits`` says (N,).
-        follows: As ``settle_splits`` says (N,).
-        drawn: Rows of the splits that were drawn from the training rows.
+        given: as ``read_splits`` says (N,).
+        follows: as ``settle_splits`` says (N,).
+        drawn: rows of the splits that were drawn from the training rows.
     """
     blank, out = int((given == "").sum()), int((given == LEFT_OUT).sum())
     if not (blank or out or drawn):

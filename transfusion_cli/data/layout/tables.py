@@ -29,7 +29,7 @@ def read_table(path: Path) -> pd.DataFrame:
     numbers are written without a decimal point and truth values as 1 and 0.
 
     Raises:
-        UserError: Missing, or not such a file.
+        UserError: missing, or not such a file.
     """
     import pandas as pd
 

@@ -24,14 +24,14 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
     or links that lead out of the folder is refused.
 
     Args:
-        archive: The file.
-        folder: What the contents go into.
+        archive: the file.
+        folder: what the contents go into.
 
     Returns:
         The files and folders that the archive has at its top, in ``folder``.
 
     Raises:
-        UserError: A damaged or dangerous archive, no space, or something of the same name is there already.
+        UserError: a damaged or dangerous archive, no space, or something of the same name is there already.
     """
     hidden = folder / f".{archive.name.lstrip('.')}.unpacking"
     try:
@@ -55,7 +55,7 @@ def require_space(folder: Path, size: int) -> None:
     """Fail where a disk has no room for so many bytes.
 
     Raises:
-        OSError: How many are missing.
+        OSError: how many are missing.
     """
     free = shutil.disk_usage(folder).free
     if size > free:

@@ -36,15 +36,15 @@ def read_dicom(path: Path, window: Window | None = None) -> np.ndarray:
     the values. MONOCHROME1 is inverted so that, as everywhere else, larger means brighter.
 
     Args:
-        path: The file.
-        window: Centre and width in rescaled values (Hounsfield units for CT).
+        path: the file.
+        window: centre and width in rescaled values (Hounsfield units for CT).
 
     Returns:
         (H, W) or (H, W, 3); uint8 for 8-bit images, else float32 in [0, 1].
 
     Raises:
-        OSError: Missing file.
-        ValueError: No DICOM file, truncated, several frames, no pixels, or an encoding without a decoder.
+        OSError: missing file.
+        ValueError: no DICOM file, truncated, several frames, no pixels, or an encoding without a decoder.
     """
     from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 
@@ -74,8 +74,8 @@ def read_header(path: Path, stop_before_pixels: bool = False) -> Dataset:
     """Read a DICOM file, with its preamble or without. What is deflated may hold no more than it declares.
 
     Raises:
-        OSError: Missing file.
-        Exception: What pydicom raises, and ValueError for a deflated file that goes on and on.
+        OSError: missing file.
+        Exception: what pydicom raises, and ValueError for a deflated file that goes on and on.
     """
     import pydicom
 

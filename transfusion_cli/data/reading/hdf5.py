@@ -26,7 +26,7 @@ def open_array(path: Path, name: str) -> Any:
         An ``h5py.Dataset``; its file closes with it.
 
     Raises:
-        UserError: Damaged file, no such array, or one that lies in other files.
+        UserError: damaged file, no such array, or one that lies in other files.
     """
     import h5py
 
@@ -62,9 +62,9 @@ class HDF5Reader:
     """Takes images from an array in an HDF5 file, which every process opens for itself.
 
     Args:
-        path: The file, not gzipped.
-        name: Array in it, (n, H, W) or (n, H, W, 3), uint8.
-        first_row: Row of the sample table that the first image belongs to.
+        path: the file, not gzipped.
+        name: array in it, (n, H, W) or (n, H, W, 3), uint8.
+        first_row: row of the sample table that the first image belongs to.
     """
 
     def __init__(self, path: Path, name: str, first_row: int) -> None:
@@ -97,7 +97,7 @@ class HDF5Reader:
         """Read every image and count what cannot be read.
 
         Raises:
-            UserError: How many fail, and the first of them.
+            UserError: how many fail, and the first of them.
         """
         failures = []
         for row in rows.tolist():

@@ -56,12 +56,12 @@ def read_image(
     Grey files deeper than 8 bits keep their depth; 16-bit colour is read with 8 bits.
 
     Args:
-        path: The file. DICOM is known by its suffix (.dcm, .dicom) or by the mark in its first 132 bytes.
+        path: the file. DICOM is known by its suffix (.dcm, .dicom) or by the mark in its first 132 bytes.
         channels: 1 gives grey (H, W), 3 gives colour (H, W, 3).
-        window: Centre and width in source values, for DICOM and other sources deeper than 8 bits. Without it DICOM
+        window: centre and width in source values, for DICOM and other sources deeper than 8 bits. Without it DICOM
             files are shown by their own window, or else from their least to their largest value, and 16-bit
             files from 0 to 65,535.
-        at_least: Height and width below which a large JPEG need not be decoded; a hint that saves time. The decoder
+        at_least: height and width below which a large JPEG need not be decoded; a hint that saves time. The decoder
             then gives means of 2 x 2, 4 x 4 or 8 x 8 pixels, with sides at least twice these, and what is resized from
             those is not quite what is resized from all pixels: from 2,500 x 3,000 to 224 x 224 the two differ, in
             grey levels of 255, by 0.9 on average and 7 at most for images as rough as 1/f noise (standard deviation
@@ -71,7 +71,7 @@ def read_image(
         uint8 in 0..255, or float32 in [0, 1] for sources deeper than 8 bits.
 
     Raises:
-        UserError: The file is missing, truncated or no image.
+        UserError: the file is missing, truncated or no image.
     """
     path = Path(path)
     try:
@@ -95,7 +95,7 @@ def open_picture(path: Path) -> Image.Image:
     """Open a file with Pillow, if it is of a kind meant here, whatever its name.
 
     Raises:
-        OSError: Missing, or nothing of the kind.
+        OSError: missing, or nothing of the kind.
     """
     return Image.open(path, formats=_FORMATS)
 

@@ -16,7 +16,7 @@ def check_window(window: Window) -> None:
     """Fail if a window shows nothing.
 
     Raises:
-        UserError: A width that is not above 0, or what is no number.
+        UserError: a width that is not above 0, or what is no number.
     """
     if not (window[1] > 0 and all(map(math.isfinite, window))):
         raise UserError(
@@ -29,7 +29,7 @@ def scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Map low..high to 0..1, float32, values outside clipped.
 
     Raises:
-        ValueError: A value is NaN or infinite: clipped, nobody would see it any more.
+        ValueError: a value is NaN or infinite: clipped, nobody would see it any more.
     """
     require_finite(values)
     span = max(float(high) - float(low), 1e-12)
@@ -40,7 +40,7 @@ def require_finite(values: np.ndarray) -> None:
     """Fail where there is something that is no value.
 
     Raises:
-        ValueError: Pixels are NaN or infinite.
+        ValueError: pixels are NaN or infinite.
     """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(values)):,} of its pixels are NaN or infinite")

@@ -17,12 +17,12 @@ def require_size(height: int, width: int, pixel: int) -> None:
     """Fail where an image says that it is larger than any that is meant.
 
     Args:
-        height: In pixels.
-        width: In pixels.
-        pixel: Bytes of one.
+        height: in pixels.
+        width: in pixels.
+        pixel: bytes of one.
 
     Raises:
-        ValueError: Its size.
+        ValueError: its size.
     """
     if height * width > MAX_PIXELS or height * width * pixel > MAX_BYTES:
         raise ValueError(f"{height:,} x {width:,} pixels are more than the {MAX_PIXELS:,} that an image may have")
@@ -32,12 +32,12 @@ def require_inflated(packed: bytes, most: int, window: int = zlib.MAX_WBITS) -> 
     """Fail where compressed data hold more than they should. No more than a megabyte of them is kept.
 
     Args:
-        packed: A deflate stream.
-        most: Bytes that it should unpack to at most.
-        window: As for ``zlib.decompressobj``: negative for a stream without header.
+        packed: a deflate stream.
+        most: bytes that it should unpack to at most.
+        window: as for ``zlib.decompressobj``: negative for a stream without header.
 
     Raises:
-        ValueError: There is more.
+        ValueError: there is more.
         zlib.error: It is damaged.
     """
     stream, size = zlib.decompressobj(window), 0

@@ -21,7 +21,7 @@ def read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of one array, of which nothing is unpacked.
 
     Raises:
-        UserError: Truncated file, no such array, or pickled objects.
+        UserError: truncated file, no such array, or pickled objects.
     """
     with _member(path, name) as (_, member):
         shape, _, dtype = _read_header(member)
@@ -32,7 +32,7 @@ def read_npz(path: Path, name: str) -> np.ndarray:
     """Read one array, as large as ``read_header`` says. Pickled objects are refused.
 
     Raises:
-        UserError: Truncated file, no such array, or pickled objects.
+        UserError: truncated file, no such array, or pickled objects.
     """
     with _member(path, name) as (entry, member):
         shape, is_fortran, dtype = _read_header(member)

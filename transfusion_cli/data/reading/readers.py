@@ -17,12 +17,12 @@ class FileReader:
     """Reads one file per row.
 
     Args:
-        root: Folder that the paths start from.
-        paths: Path of each row (N,).
+        root: folder that the paths start from.
+        paths: path of each row (N,).
         channels: 1 for grey, 3 for colour.
-        window: Centre and width for sources deeper than 8 bits.
-        at_least: Size below which a large JPEG need not be decoded.
-        process: Applied to each decoded image. It must pickle, and its ``repr`` must tell all that it does.
+        window: centre and width for sources deeper than 8 bits.
+        at_least: size below which a large JPEG need not be decoded.
+        process: applied to each decoded image. It must pickle, and its ``repr`` must tell all that it does.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FileReader:
         """Decode every image and count what cannot be read.
 
         Raises:
-            UserError: How many fail, and the first of them.
+            UserError: how many fail, and the first of them.
         """
         with ThreadPoolExecutor() as pool:
             failures = [failure for failure in pool.map(self._failure, rows.tolist()) if failure]
@@ -66,8 +66,8 @@ class ArrayReader:
 
     Args:
         images: (n, H, W) or (n, H, W, 3), uint8.
-        first_row: Row of the sample table that the first image belongs to.
-        file: The file that holds the array, for a cache to see that it is still the same.
+        first_row: row of the sample table that the first image belongs to.
+        file: the file that holds the array, for a cache to see that it is still the same.
     """
 
     def __init__(self, images: np.ndarray, first_row: int, file: Path | None = None) -> None:

@@ -22,8 +22,8 @@ def read_tiff(path: Path) -> np.ndarray:
     """Read the first page: (H, W), or (H, W, 3) with further channels cut off.
 
     Raises:
-        OSError: Missing file.
-        ValueError: Damaged, too large, or of a kind that is not read.
+        OSError: missing file.
+        ValueError: damaged, too large, or of a kind that is not read.
     """
     import tifffile
 

@@ -93,7 +93,7 @@ def build_transforms(spec: Spec) -> list[Any]:
     (OneOf, SomeOf, Sequential) is again such a list.
 
     Raises:
-        UserError: Unknown transform, unknown argument, or a value that the transform refuses.
+        UserError: unknown transform, unknown argument, or a value that the transform refuses.
     """
     if not isinstance(spec, list):
         raise UserError(f"augmentation: expected a list of transforms, got {spec!r}")
@@ -121,8 +121,8 @@ class Augmentation:
     """Applies the transforms with randomness that is a function of the seed, the epoch and the sample alone.
 
     Args:
-        spec: The transforms, as in ``build_transforms``.
-        seed: Of the randomness.
+        spec: the transforms, as in ``build_transforms``.
+        seed: of the randomness.
         channels: 1 for grey images, 3 for colour: transforms that need colour are refused at once for grey ones.
     """
 

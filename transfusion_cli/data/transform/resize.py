@@ -13,7 +13,7 @@ class Resize:
     """Resizes by area averaging when shrinking and linearly when enlarging.
 
     Args:
-        size: Height and width.
+        size: height and width.
         mode: ``stretch`` ignores the aspect ratio; ``crop`` keeps it and cuts the middle out; ``pad`` keeps it, shrinks
             what is too large, never enlarges, and puts the image in the middle of zeros.
     """

@@ -16,12 +16,12 @@ class BlockShuffle:
     together; one block as large as the image changes nothing.
 
     Args:
-        size: Height and width of the images.
-        block: Side of the blocks in pixels.
-        seed: Of the order of the blocks.
+        size: height and width of the images.
+        block: side of the blocks in pixels.
+        seed: of the order of the blocks.
 
     Raises:
-        UserError: When the blocks do not fill the image: a margin left in place would tell what the rest hides.
+        UserError: when the blocks do not fill the image: a margin left in place would tell what the rest hides.
     """
 
     def __init__(self, size: tuple[int, int], block: int, seed: int) -> None:

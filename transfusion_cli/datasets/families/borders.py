@@ -12,8 +12,8 @@ class TrimBorders:
     """Cuts off rows and columns at the edges of an image that are white nearly throughout; white inside stays.
 
     Args:
-        white: Share of full intensity from which a pixel counts as white: JPEG blurs the edge of a margin.
-        specks: Share of darker pixels that a row or column of the margin may have.
+        white: share of full intensity from which a pixel counts as white: JPEG blurs the edge of a margin.
+        specks: share of darker pixels that a row or column of the margin may have.
     """
 
     white: float = 0.9

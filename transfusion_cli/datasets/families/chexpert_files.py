@@ -27,10 +27,10 @@ def image_paths(folder: Path, table: Path, ids: np.ndarray, patients: np.ndarray
     """Where the images of a table lie, told by its patients' folders alone: no look at every single file.
 
     Args:
-        folder: Folder that the paths start from.
-        table: The table.
+        folder: folder that the paths start from.
+        table: the table.
         ids: ``part/patient/study/image`` of each image (N,), all of one part: train, valid, val or test.
-        patients: Patient of each image (N,).
+        patients: patient of each image (N,).
 
     Returns:
         Path of each image, string array (N,), and whether its patient has no folder, bool (N,). Where no folder of such

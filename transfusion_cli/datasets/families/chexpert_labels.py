@@ -51,7 +51,7 @@ def label_name(name: str) -> str:
     """One of ``FOURTEEN``, also where it is written with underscores.
 
     Raises:
-        UserError: No such label.
+        UserError: no such label.
     """
     plain = name.replace("_", " ")
     if plain not in FOURTEEN:
@@ -63,7 +63,7 @@ def label_values(frame: pd.DataFrame, label: str, path: Path) -> np.ndarray:
     """One label column as 1, 0, -1 (uncertain) and NaN (not mentioned), float (N,).
 
     Raises:
-        UserError: Any other value.
+        UserError: any other value.
     """
     import pandas as pd
 

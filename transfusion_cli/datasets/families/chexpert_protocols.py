@@ -45,7 +45,7 @@ def settle(protocol: str, **options: Any) -> dict[str, Any]:
     """The options as the protocol has them.
 
     Raises:
-        UserError: An option is set otherwise than the protocol has it.
+        UserError: an option is set otherwise than the protocol has it.
     """
     decided = DECIDED[protocol]
     for name, value in options.items():
@@ -64,9 +64,9 @@ def partial_transfusion(table: SampleTable, literal: bool, seed: int) -> SampleT
     are those of its code (pandas' ``sample``, which is a ``choice`` of NumPy's older generator).
 
     Args:
-        table: All rows in ``train``, with the six labels that rows are drawn by, No Finding first.
-        literal: Draw validation images from the training patients too, as the paper's code does.
-        seed: Of the draws.
+        table: all rows in ``train``, with the six labels that rows are drawn by, No Finding first.
+        literal: draw validation images from the training patients too, as the paper's code does.
+        seed: of the draws.
 
     Returns:
         The table with its splits, without the label No Finding.

@@ -23,11 +23,11 @@ class FundusDataModule(ImageFilesDataModule):
 
     Args:
         task: ``grade`` for the ordered grades, ``referable`` for grade 2 and above against the rest.
-        circle_crop: Cut each image to the square around its bright disc, so that the retina is as large in all of them.
-        local_average: Take the local average of the colours away (B. Graham 2015): the width of the Gaussian in
+        circle_crop: cut each image to the square around its bright disc, so that the retina is as large in all of them.
+        local_average: take the local average of the colours away (B. Graham 2015): the width of the Gaussian in
             units of the disc's radius, 0.033 as in that report. Null keeps the colours.
-        test_fraction: Share of the patients (or images) held out for the test where the data have no test split.
-        kwargs: As for ``MedicalDataModule``.
+        test_fraction: share of the patients (or images) held out for the test where the data have no test split.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     grades: ClassVar[tuple[str, ...]] = ("no DR", "mild", "moderate", "severe", "proliferative")
@@ -79,7 +79,7 @@ class FundusDataModule(ImageFilesDataModule):
         """Grades of a column (N,), from 0 to ``highest``, -1 where blank.
 
         Raises:
-            UserError: No such column, or what is no grade.
+            UserError: no such column, or what is no grade.
         """
         import pandas as pd
 

@@ -24,13 +24,13 @@ class FundusProcess:
     """Cuts a retinal photograph to its bright disc and evens out its brightness; gives back what it cannot understand.
 
     Args:
-        circle_crop: Cut to the square around the disc, whose side is the disc's diameter; where the camera cut the disc
+        circle_crop: cut to the square around the disc, whose side is the disc's diameter; where the camera cut the disc
             off, the square is filled up with black, so that the disc is as large in every image.
-        local_average: Width (standard deviation) of the Gaussian of the local average in units of the disc's radius.
+        local_average: width (standard deviation) of the Gaussian of the local average in units of the disc's radius.
             Each pixel becomes four times its difference from the local average, on mid-grey, and everything outside of
             nine tenths of the radius mid-grey (B. Graham's report on the Kaggle competition of 2015, which has 1/30).
             None leaves the colours as they are.
-        diameter: Shrink the disc to so many pixels before the local average is taken, which costs less then.
+        diameter: shrink the disc to so many pixels before the local average is taken, which costs less then.
     """
 
     circle_crop: bool = True

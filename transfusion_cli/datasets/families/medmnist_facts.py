@@ -32,13 +32,13 @@ class MedMNISTFacts:
     """What one set holds.
 
     Args:
-        target: Kind of target.
+        target: kind of target.
         channels: 1 for grey, 3 for colour.
-        counts: Published numbers of training, validation and test images.
-        md5: Checksum of the file of each image size.
-        augmentation: Key of ``augmentation.DEFAULTS`` that suits the images.
-        class_names: In the order of the labels.
-        licence: Of the data.
+        counts: published numbers of training, validation and test images.
+        md5: checksum of the file of each image size.
+        augmentation: key of ``augmentation.DEFAULTS`` that suits the images.
+        class_names: in the order of the labels.
+        licence: of the data.
     """
 
     target: Target

@@ -31,9 +31,9 @@ class SkinImagesDataModule(ImageFilesDataModule):
     """Dermoscopic images with tables of diagnoses and lesions; official parts are used where they are there.
 
     Args:
-        test_fraction: Share of the lesions (ISIC 2020: patients) held out for the test where there are no official test
+        test_fraction: share of the lesions (ISIC 2020: patients) held out for the test where there are no official test
             images with labels.
-        kwargs: As for ``MedicalDataModule``.
+        kwargs: as for ``MedicalDataModule``.
     """
 
     classes: ClassVar[tuple[str, ...]] = ()
@@ -97,7 +97,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
         """Add the files of named images. No rows where an official part other than ``train`` has no image at all.
 
         Raises:
-            UserError: Only some files are there, or none of the training images.
+            UserError: only some files are there, or none of the training images.
         """
         frame = frame.merge(find_images(self.folder, places), on="name", how="left").assign(split=split)
         missing = frame["path"].isna()

@@ -46,7 +46,7 @@ def read_diagnoses(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     ``dx``, ``lesion_id`` and, in one of its two variants, ``dataset``.
 
     Raises:
-        UserError: A missing column, an unknown diagnosis, an image twice, or not exactly one 1 in a row.
+        UserError: a missing column, an unknown diagnosis, an image twice, or not exactly one 1 in a row.
     """
     frame = read_table(path)
     if "dx" in frame.columns:

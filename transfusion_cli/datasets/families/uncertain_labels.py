@@ -20,11 +20,11 @@ def apply_policies(
     """Turn 1, 0, -1 (uncertain) and NaN (blank) into targets.
 
     Args:
-        raw: Values as in the file, float (N, L).
-        uncertain: For each label what -1 becomes: unknown (ignore), 0 (zeros), 1 (ones), a number drawn from
+        raw: values as in the file, float (N, L).
+        uncertain: for each label what -1 becomes: unknown (ignore), 0 (zeros), 1 (ones), a number drawn from
             U(0.55, 0.85) that depends on seed and row alone (smooth), or a reason to leave out the row (drop).
-        blank: What a label that is not mentioned becomes: 0 (zeros) or unknown (ignore).
-        seed: Of the soft labels.
+        blank: what a label that is not mentioned becomes: 0 (zeros) or unknown (ignore).
+        seed: of the soft labels.
 
     Returns:
         Targets float32 (N, L) with NaN for unknown, and which rows to keep, bool (N,).
