@@ -79,8 +79,6 @@ class TransferTask(pl.LightningModule):
         self.pretrained = pretrained
         self.in_chans = in_chans
         self.dropout = dropout
-        self.optimizer = optimizer
-        self.lr_scheduler = lr_scheduler
         self.image_size = image_size
         self.backbone_args = backbone_args or {}
         self.seed = seed
@@ -311,14 +309,14 @@ class TransferTask(pl.LightningModule):
 
     test_step = predict_step = validation_step
 
-    def _evaluate(self) -> dict[str, float]:
+    def _evaluate(self) -> Evaluation:
         self.evaluation = self.evaluate(self.records.compute())
         self.records.reset()
-        return self.evaluation.metrics
+        return self.evaluation
 
     def on_validation_epoch_end(self) -> None:
         """Metrics of the whole validation split; equal on every process."""
-        metrics = {f"val/{name}": value for name, value in self._evaluate().items()}
+        metrics = {f"val/{name}": value for name, value in self._evaluate().metrics.items()}
         self.shown |= {f"val/{name}": metrics[f"val/{name}"] for name in self.headline if f"val/{name}" in metrics}
         self.log_dict(metrics)
         if not self.trainer.sanity_checking:
@@ -327,7 +325,7 @@ class TransferTask(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Metrics of the whole test split; equal on every process."""
-        self.log_dict({f"test/{name}": value for name, value in self._evaluate().items()})
+        self.log_dict({f"test/{name}": value for name, value in self._evaluate().metrics.items()})
 
     def on_predict_epoch_end(self) -> None:
         """Gather the predictions of all processes."""
