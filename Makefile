@@ -17,7 +17,7 @@ test: lint ## install with the test tools, then lint, types and tests (ten minut
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(VENV)/.installed-tests ## the slow tests: several processes, signals, every payload (half an hour)
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(VENV)/.installed-tests ## lint, format check and types
 	$(BIN)/ruff check .

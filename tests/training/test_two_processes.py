@@ -1,6 +1,7 @@
 """Two processes train the network that one trains: a statement about gradients and statistics, made in float64."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +22,8 @@ TOLERANCE = 1e-8
 """Steps of SGD multiply rounding errors of 1e-16; a gradient that is wrong by one sample is wrong by 1e-3."""
 
 
-def start(folder: Path, processes: int, rank: int) -> subprocess.Popen:
-    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29577", "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
+def start(folder: Path, processes: int, rank: int, port: int) -> subprocess.Popen:
+    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
     path = f"{Path(spread_runs.__file__).parents[1]}:{os.environ.get('PYTHONPATH', '')}"
     environment = {**os.environ, "PYTHONPATH": path, **(variables if processes > 1 else {})}
     command = [sys.executable, spread_runs.__file__, str(folder), str(processes)]
@@ -34,7 +35,10 @@ def runs(tmp_path_factory):
     """All runs by one process, and by two."""
     folder = tmp_path_factory.mktemp("spread")
     for processes in (1, 2):
-        started = [start(folder, processes, rank) for rank in range(processes)]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        started = [start(folder, processes, rank, port) for rank in range(processes)]
         for process in started:
             output, _ = process.communicate(timeout=1200)
             assert process.returncode == 0, output
