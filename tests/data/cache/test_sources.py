@@ -118,6 +118,7 @@ def test_says_once_what_takes_long(monkeypatch, caplog):
     slow = SimpleNamespace(wait=lambda position: __import__("time").sleep(0.02) or position)
     with caplog.at_level(logging.INFO):
         assert cache_sources._in_threads(slow.wait, np.arange(200), "looking at the times of") == list(range(200))
+        monkeypatch.setattr(cache_sources, "PATIENCE", 60)
         assert cache_sources._in_threads(int, np.arange(200), "reading") == list(range(200))
     assert caplog.messages == ["looking at the times of 200 files that the cache is made from"]
 
