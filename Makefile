@@ -14,7 +14,7 @@ demo: $(VENV)/.installed ## install, then run a whole transfer on drawn images: 
 	$(BIN)/transfusion fit --config configs/demo.yaml
 
 test: lint ## install with the test tools, then lint, types and tests (ten minutes on two cores)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/.installed-tests ## the slow tests: several processes, signals, every payload (half an hour)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
