@@ -39,9 +39,9 @@ STRATEGIES = {
     "slim": lambda s: [SlimHybrid("block1"), FullFineTuning(statistics=s)],
 }
 
-RUNS = [(name, policy, "binary", 1) for name in STRATEGIES for policy in ("frozen_all", "reestimate", "update")]
-RUNS += [("full", "frozen", "binary", 1), ("affine", "frozen", "multilabel", 3), ("ac-norm", "frozen_all", "binary", 3)]
-RUNS += [("full", "update", "multiclass", 3), ("affine", "reestimate", "binary", 3)]
+POLICIES = ("frozen_all", "reestimate", "update")
+RUNS = [(name, policy, "binary", batches) for name in STRATEGIES for policy in POLICIES for batches in (1, 3)]
+RUNS += [("full", "frozen", "binary", 1), ("affine", "frozen", "multilabel", 3), ("full", "update", "multiclass", 3)]
 
 
 def run(folder: Path, processes: int, name: str, policy: str, kind: str, accumulate: int) -> dict[str, torch.Tensor]:
