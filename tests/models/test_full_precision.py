@@ -23,12 +23,12 @@ def wrapped(name: str) -> nn.Module:
 def test_logits_keep_apart_under_autocast(name):
     size = 224 if name in ("vit_tiny_patch16_224", "cbr_tiny") else 32
     network = wrapped(name)
-    images = 0.5 + 0.02 * torch.randn(32, 3, size, size)
+    images = 0.5 + 0.02 * torch.randn(8, 3, size, size)
     plain = network(images)
     with torch.autocast("cpu", torch.bfloat16):
         logits = network(images)
         assert torch.is_autocast_enabled("cpu")
-    assert logits.dtype == torch.float32 and len(logits.unique()) == 32
+    assert logits.dtype == torch.float32 and len(logits.unique()) == 8
     assert (logits - plain).abs().max() < 0.05 * plain.abs().max().clamp_min(1)
     assert torch.equal(network(images), plain), "nothing changes without autocast"
 
