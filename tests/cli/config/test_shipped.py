@@ -3,7 +3,6 @@
 import shlex
 
 import pytest
-import yaml
 
 from transfusion_cli.cli.config.shipped import shipped_configs
 
@@ -23,8 +22,7 @@ def header(name):
     return {line.split()[0]: line.partition(" ")[2].strip() for line in lines if line}
 
 
-def one_of_each_data_set():
-    return {yaml.safe_load(path.read_text())["data"]["class_path"]: name for name, path in CONFIGS.items()}.values()
+ONE_OF_EACH_DATA_SET = [name for name in CONFIGS if name.rpartition("_")[2] not in {*STRATEGIES} - {"bn"}]
 
 
 def test_the_promised_configs_are_there():
@@ -51,7 +49,7 @@ def test_a_config_says_where_its_weights_file_comes_from(name):
     assert told["Run"].endswith("--model.pretrained FILE")
 
 
-@pytest.mark.parametrize("name", one_of_each_data_set())
+@pytest.mark.parametrize("name", ONE_OF_EACH_DATA_SET)
 def test_takes_the_keys_met_most(name, parsed):
     root = "" if name == "demo" else "--data.root elsewhere"
     config = parsed(
