@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow test-lowest lint format clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,6 +19,12 @@ test: lint ## install with the test tools, then lint, types and tests (ten minut
 test-slow: $(VENV)/.installed-tests ## the slow tests: several processes, signals, every payload (half an hour)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
+test-lowest: ## the tests on the lowest versions that pyproject.toml declares, in an environment of their own
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet uv
+	$(VENV)-lowest/bin/python -m uv pip install --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable '.[tests]'
+	$(VENV)-lowest/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
 lint: $(VENV)/.installed-tests ## lint, format check and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,7 +35,7 @@ format: $(VENV)/.installed-tests ## put the code into shape
 	$(BIN)/ruff format .
 
 clean: ## remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # uv installs in a fraction of pip's time; where it cannot (a mirror set in pip.conf alone), pip does.
 define install
