@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -12,19 +13,41 @@ import torch
 from torch import Tensor
 
 from transfusion_cli.metrics.by_exam import mean_over_exams
-from transfusion_cli.metrics.evaluation import Evaluation, Statistic
+from transfusion_cli.metrics.decision_metrics import DecisionCounts, decision_metrics, kappa, quadratic_kappa
+from transfusion_cli.metrics.estimate import Estimate, Sides
+from transfusion_cli.metrics.evaluation import Evaluation
+from transfusion_cli.metrics.intervals import Interval, newcombe, wilson
 from transfusion_cli.metrics.one_vs_rest import OneVsRest, one_vs_rest
 from transfusion_cli.metrics.probabilities import log_odds, probabilities
-from transfusion_cli.metrics.recognition_rate import RecognitionRate
-from transfusion_cli.metrics.weighted_metrics import WeightedMetrics
+from transfusion_cli.metrics.ranking import ranking
+from transfusion_cli.metrics.recognition_rate import recognition_rate
 from transfusion_cli.targets import Target
+
+ORDER = (
+    *("auroc", "average_precision", "accuracy", "balanced_accuracy", "f1"),
+    *("sensitivity", "specificity", "kappa", "recognition_rate"),
+)
+"""Metrics in the order of tables."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassificationEvaluation(Evaluation):
-    """Probabilities and targets of N images. Its metrics are those of ``WeightedMetrics``.
+    """Probabilities and targets of N images, and these metrics; what the data leave undefined is NaN, never 0.
 
-    Where some patients have several images and each image one decision, ``recognition_rate`` joins them.
+    * ``auroc``: area under the ROC curve, ties counting one half. Binary: of the positive class. Otherwise of each
+      class or label against the rest (``auroc/<class>``), and their mean.
+    * ``average_precision``: the sum over thresholds of precision times the step in recall, without interpolation,
+      by class and averaged alike. Both need a positive and a negative; means are over the classes that have them.
+    * ``accuracy``: multiclass and ordinal: the share of images whose class is chosen. Binary and multilabel: the share
+      of right answers, by label, then the mean over labels.
+    * ``balanced_accuracy``: multiclass and ordinal: the mean sensitivity over the classes that occur. Binary and
+      multilabel: the mean of sensitivity and specificity, by label, then the mean over labels.
+    * ``f1``: by class with at least one positive, then the mean over these classes.
+    * ``sensitivity``, ``specificity``: of the positive class, binary only.
+    * ``kappa``: Cohen's; ordinal: with quadratic weights; binary: plain.
+    * ``recognition_rate``: where some patients have several images and each image one decision.
+
+    Images with unknown targets are left out label by label.
 
     Args:
         target: the kind of target.
@@ -73,13 +96,66 @@ class ClassificationEvaluation(Evaluation):
         """One yes-or-no question for each class."""
         return one_vs_rest(self.target, self.class_names, self.probabilities, self.targets, self.scores)
 
-    def statistic(self, clusters: Tensor) -> Statistic:
-        """See ``WeightedMetrics`` and ``RecognitionRate``."""
-        metrics = WeightedMetrics(self.target, self.questions, clusters)
-        if self.target == "multilabel" or not self.several_each:
-            return metrics
-        rate = RecognitionRate(self.questions, clusters)
-        return lambda weights: {**metrics(weights), "recognition_rate": rate(weights)}
+    def statistic(self, weights: Tensor) -> dict[str, Tensor]:
+        """The metrics of each class, those of the decisions as a whole, and the recognition rate."""
+        questions, found = self.questions, dict[str, Tensor]()
+        for name, scores, truth, known in zip(
+            questions.names, questions.scores.T, questions.truth.T, questions.known.T, strict=True
+        ):
+            areas = ranking(scores[known], truth[known], weights[known])
+            found |= zip((f"auroc/{name}", f"average_precision/{name}"), areas, strict=True)
+        counts = DecisionCounts.of(questions, weights)
+        for metric, values in decision_metrics(counts).items():
+            found |= {f"{metric}/{name}": value for name, value in zip(questions.names, values, strict=True)}
+        if self.target == "binary":
+            found["kappa"] = kappa(counts)
+        if self.target in ("multiclass", "ordinal"):
+            found["accuracy"] = counts.hits.sum() / counts.known[0]
+        if self.target == "ordinal":
+            truth, chosen = (answers.long().argmax(dim=1) for answers in (questions.truth, questions.chosen))
+            squared_error = (truth - chosen).square() * questions.known[:, 0]
+            found["kappa"] = quadratic_kappa(counts, weights @ squared_error.double())
+        if self.target != "multilabel" and self.several_each:
+            found["recognition_rate"] = recognition_rate(questions, self._clusters, weights)
+        return found
+
+    def means(self, values: Mapping[str, float]) -> dict[str, list[str]]:
+        """Means over the classes or labels where a metric is defined."""
+
+        def defined(*metrics: str) -> list[str]:
+            names = [n for n in self.questions.names if all(math.isfinite(values[f"{m}/{n}"]) for m in metrics)]
+            return [f"{metric}/{name}" for name in names for metric in metrics]
+
+        found = {metric: defined(metric) for metric in ("auroc", "average_precision", "f1")}
+        if self.target in ("multiclass", "ordinal"):
+            return found | {"balanced_accuracy": defined("sensitivity")}
+        found |= {"accuracy": defined("accuracy"), "balanced_accuracy": defined("sensitivity", "specificity")}
+        if self.target == "binary":
+            found |= {metric: defined(metric) for metric in ("sensitivity", "specificity")}
+        return found
+
+    def shown(self, names: Sequence[str]) -> list[str]:
+        """The metrics of all classes together; but for binary targets, AUROC and average precision of each."""
+        each = () if self.target == "binary" else ("auroc", "average_precision")
+        shown = [metric for metric in ORDER if metric in names]
+        return shown + [f"{metric}/{name}" for metric in each for name in self.questions.names]
+
+    def sides(self, metric: str) -> Sides:
+        """Positives and negatives of a class; all images where decisions are right or wrong."""
+        kind, _, name = metric.partition("/")
+        at = self.questions.names.index(name) if name else 0
+        truth, known = self.questions.truth[:, at], self.questions.known[:, at]
+        if kind in ("accuracy", "recognition_rate") or (kind == "kappa" and self.target == "ordinal"):
+            return {"patients": known}
+        sides = {"positives": truth, "negatives": known & ~truth}
+        one = {"sensitivity": "positives", "specificity": "negatives"}.get(kind)
+        return {one: sides[one]} if one else sides
+
+    def interval(self, metric: str, estimate: Estimate, confidence: float) -> Interval:
+        """Newcombe's of an AUROC; Wilson's of any other metric, which for kappa begins at -1."""
+        if metric.startswith("auroc/"):
+            return newcombe(estimate, confidence)
+        return wilson(estimate, confidence, lowest=-1 if metric == "kappa" else 0)
 
     def support(self, metric: str) -> dict[str, int]:
         """Images with a known label, and positives among them if the metric is of one class.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -12,18 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transfusion_cli.metrics.bootstrap import Interval, bootstrap, cluster_codes
-
-Statistic = Callable[[Tensor], dict[str, Tensor]]
-"""Metrics (R,) by name under R weightings at once: float32 (C, R), how often each of C clusters counts."""
+from transfusion_cli.metrics.clusters import cluster_codes
+from transfusion_cli.metrics.estimate import Estimate, Sides, covariance
+from transfusion_cli.metrics.intervals import Interval, mover, too_few, wilson
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation(ABC):
     """Predictions and truth of a split, each case once; a kind of task has a kind of evaluation.
 
-    A kind says how its metrics follow from weights of clusters (``statistic``). The metrics themselves are those of
-    equal weights, and their intervals those of weights drawn by patient: one formula for both.
+    A kind says how its metrics follow from weights of cases (``statistic``), and which are means of others. A metric
+    is that of equal weights; how it changes with them says what it owes to each patient, and so what interval it has
+    and how it differs from that of another run: one formula for all.
 
     Args:
         index: int64 (N,), the row of each case in the table of samples; -1 - row where it could not be read.
@@ -36,12 +37,32 @@ class Evaluation(ABC):
     loss: float | None = None
 
     @abstractmethod
-    def statistic(self, clusters: Tensor) -> Statistic:
-        """How metrics follow from weights.
+    def statistic(self, weights: Tensor) -> dict[str, Tensor]:
+        """Float64 scalars by name, which can be differentiated by the weights; NaN where undefined, never 0.
 
         Args:
-            clusters: int64 (N,), the cluster of each case, from 0 to C - 1.
+            weights: float64 (N,), how much each case counts.
         """
+
+    def means(self, values: Mapping[str, float]) -> dict[str, list[str]]:
+        """Metrics that are means of others: which ones, by name; none of these leaves the metric undefined.
+
+        Args:
+            values: what ``statistic`` says under equal weights.
+        """
+        return {}
+
+    def shown(self, names: Sequence[str]) -> Sequence[str]:
+        """Which of all names are metrics of their own, in the order of tables."""
+        return names
+
+    def sides(self, metric: str) -> Sides:
+        """The cases that a metric of ``statistic`` is made of: those on either side of a question, or all."""
+        return {"patients": torch.ones(len(self), dtype=torch.bool)}
+
+    def interval(self, metric: str, estimate: Estimate, confidence: float) -> Interval:
+        """The interval of a metric of ``statistic``; Wilson's, unless a kind knows of a better one."""
+        return wilson(estimate, confidence)
 
     @abstractmethod
     def support(self, metric: str) -> dict[str, int]:
@@ -82,21 +103,49 @@ class Evaluation(ABC):
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Metrics by name; what the data leave undefined is NaN, never 0."""
-        clusters = torch.zeros(len(self), dtype=torch.int64) if self.patients is None else self._clusters
-        count = 1 + int(clusters.max()) if len(self) else 1
-        found = {name: value.item() for name, value in self.statistic(clusters)(torch.ones(count, 1)).items()}
+        values = {name: value.item() for name, value in self.statistic(self._ones).items()}
+        for name, parts in self.means(values).items():
+            values[name] = sum(values[part] for part in parts) / len(parts) if parts else math.nan
+        found = {name: values[name] for name in self.shown(list(values))}
         return found if self.loss is None else {"loss": self.loss, **found}
 
-    def intervals(self, resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Mapping[str, Interval]:
-        """Percentile intervals of all metrics by bootstrap over patients, or over cases where none are known.
+    def intervals(self, confidence: float = 0.95) -> dict[str, Interval]:
+        """Intervals of all metrics that are defined, over patients, or over cases where none are known.
 
         Args:
-            resamples: number of resamples.
             confidence: probability that an interval is meant to cover.
-            seed: equal seeds give equal intervals.
         """
-        clusters = self._clusters
-        return bootstrap(self.statistic(clusters), clusters, resamples, confidence, seed)
+        estimates, found = self.estimates, dict[str, Interval]()
+        for name, estimate in estimates.items():
+            if name not in self._means:
+                found[name] = too_few(estimate) or self.interval(name, estimate, confidence)
+        for name, parts in self._means.items():
+            if parts:
+                each = [(estimates[part].value, found[part]) for part in parts]
+                found[name] = mover(estimates[name].value, each, covariance([estimates[part] for part in parts]))
+        return {name: found[name] for name in self.metrics if name in found}
+
+    @cached_property
+    def estimates(self) -> dict[str, Estimate]:
+        """What each defined metric, and each that one is a mean of, owes to each patient."""
+        weights = self._ones.requires_grad_()
+        found = {}
+        for name, value in self.statistic(weights).items():
+            if value.isfinite():
+                (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
+                found[name] = Estimate.of(value.item(), influence, self.sides(name), self._clusters)
+        for name, parts in self._means.items():
+            if parts:
+                found[name] = Estimate.mean([found[part] for part in parts])
+        return found
+
+    @cached_property
+    def _means(self) -> dict[str, list[str]]:
+        return self.means({name: value.item() for name, value in self.statistic(self._ones).items()})
+
+    @property
+    def _ones(self) -> Tensor:
+        return torch.ones(len(self), dtype=torch.float64)
 
     @cached_property
     def _clusters(self) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from transfusion_cli.metrics.one_vs_rest import OneVsRest
 
 
-class RecognitionRate:
+def recognition_rate(questions: OneVsRest, clusters: Tensor, weights: Tensor) -> Tensor:
     """Mean over patients of the share of their images that is decided rightly (Spanhol et al. 2016).
 
     Accuracy lets a patient with many images count more; here each counts once (doi:10.1109/TBME.2015.2496264). For one
@@ -17,17 +17,14 @@ class RecognitionRate:
     Args:
         questions: predictions and truth.
         clusters: int64 (N,), the patient of each image, from 0 to C - 1.
+        weights: float64 (N,); a patient counts by the mean of his images' weights, and so does his share.
+
+    Returns:
+        A scalar, NaN where no image is known.
     """
-
-    def __init__(self, questions: OneVsRest, clusters: Tensor) -> None:
-        known = questions.known[:, 0]
-        right = (questions.chosen == questions.truth).all(dim=1) & known
-        of_patient = torch.zeros(2, max(1, len(clusters.unique())), dtype=torch.float64)
-        of_patient.index_add_(1, clusters, torch.stack([right, known]).double())
-        self._seen = of_patient[1] > 0
-        self._scores = (of_patient[0] / of_patient[1])[self._seen]
-
-    def __call__(self, weights: Tensor) -> Tensor:
-        """The rate (R,), NaN where no image is known, for weights (C, R), how often each patient was drawn."""
-        weights = weights[self._seen].double()
-        return self._scores @ weights / weights.sum(dim=0)
+    known = questions.known[:, 0].double()
+    right = (questions.chosen == questions.truth).all(dim=1) * known
+    right_known_weight = torch.zeros(3, 1 + int(clusters.max()), dtype=torch.float64)
+    right_known_weight = right_known_weight.index_add(1, clusters, torch.stack([right, known, weights * known]))
+    right, known, weight = right_known_weight[:, right_known_weight[1] > 0]
+    return (right / known * weight / known).sum() / (weight / known).sum()

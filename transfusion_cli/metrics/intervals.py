@@ -1,0 +1,138 @@
+"""Intervals that hold what they say for few patients and for values near 0 and 1.
+
+``benchmarks/coverage.py`` simulates how often they hold the truth; docs/statistics.md has its table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from transfusion_cli.metrics.estimate import Estimate
+
+FEWEST = 10
+"""Patients on a side (positives, say) below which there is no interval that can be trusted."""
+
+
+class Interval(NamedTuple):
+    """Where the true value lies, and how that was found; NaN limits where there is no telling, and ``why``."""
+
+    low: float
+    high: float
+    method: str = ""
+    why: str = ""
+
+
+def too_few(estimate: Estimate) -> Interval | None:
+    """What stands in place of an interval that rests on too few patients."""
+    patients, side = estimate.fewest
+    if patients >= FEWEST:
+        return None
+    return Interval(math.nan, math.nan, why=f"too few {side} ({patients})")
+
+
+def wilson(estimate: Estimate, confidence: float, lowest: float = 0) -> Interval:
+    """Wilson's interval (1927) of a share, for as many independent cases as give its variance.
+
+    With p (1 - p) / variance cases in place of their number it serves clustered shares (the design effect of Rao &
+    Scott 1992), and other metrics that end where a share does. A share of 0 or 1 has no variance: the patients count.
+
+    Args:
+        estimate: with a value from ``lowest`` to 1.
+        confidence: probability that the interval is meant to cover.
+        lowest: -1 for kappa.
+    """
+    width, patients = 1 - lowest, estimate.fewest[0]
+    share, variance = (estimate.value - lowest) / width, estimate.variance / width**2
+    flat = variance <= 1e-12 or not 0 < share < 1
+    cases = patients if flat else share * (1 - share) / variance
+    q = student(confidence, patients)
+    middle = (share + q**2 / (2 * cases)) / (1 + q**2 / cases)
+    margin = q * math.sqrt(max(0, share * (1 - share) / cases) + (q / (2 * cases)) ** 2) / (1 + q**2 / cases)
+    low, high = max(0, middle - margin), min(1, middle + margin)
+    return Interval(lowest + width * low, lowest + width * high, "Wilson, clustered by patient")
+
+
+def newcombe(estimate: Estimate, confidence: float) -> Interval:
+    """Newcombe's interval of an AUROC (2006, method 5) with the variance of clustered DeLong.
+
+    The interval holds every area that the observed one is within t standard errors of, each with the variance that
+    an area of that size has under exponential scores (Hanley & McNeil 1982; both sides as large as their mean). So
+    it does not end at 1 where a few positives happen to be above all negatives. The numbers of cases are divided by
+    the design effect of patients with several. The variance that the data show corrects that of the model: fully
+    where it is larger, and by the power k / (k + 20) where it is smaller, since k patients hardly tell that.
+
+    Args:
+        estimate: an area, its sides positives and negatives.
+        confidence: probability that the interval is meant to cover.
+    """
+    value, variance, patients = estimate.value, estimate.variance, estimate.fewest[0]
+    design = max(1.0, variance / estimate.alone) if estimate.alone > 0 else 1.0
+    positives, negatives = (count / design for count in estimate.cases.values())
+    mean = (positives + negatives) / 2 - 1
+
+    def model(area: float) -> float:
+        return (
+            area
+            * (1 - area)
+            * (1 + mean * (1 - area) / (2 - area) + mean * area / (1 + area))
+            / (positives * negatives)
+        )
+
+    correction = 1.0
+    if 0 < value < 1 and variance > 0:
+        ratio = variance / model(value) * patients / (patients - 2)
+        correction = ratio if ratio > 1 else ratio ** (patients / (patients + 20))
+    q = student(confidence, patients)
+
+    def outside(area: float) -> bool:
+        return (value - area) ** 2 > q**2 * correction * model(area)
+
+    method = "Newcombe 5, with the variance of clustered DeLong"
+    return Interval(_edge(outside, 0.0, value), _edge(outside, 1.0, value), method)
+
+
+def mover(value: float, parts: Sequence[tuple[float, Interval]], covariance: Tensor) -> Interval:
+    """The interval of a mean from those of its parts (MOVER: Zou & Donner 2008, with correlated parts: Zou 2009).
+
+    Args:
+        value: the mean.
+        parts: K values with their intervals.
+        covariance: float64 (K, K), of the parts.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    missing = [interval for _, interval in parts if interval.why]
+    if missing:
+        return min(missing, key=lambda interval: int(interval.why.rpartition("(")[2].rstrip(")")))
+    deviation = covariance.diagonal().clamp(min=0).sqrt()
+    scale = deviation[:, None] * deviation
+    correlation = (covariance / scale.where(scale > 0, 1)).clamp(-1, 1)
+    correlation.fill_diagonal_(1)
+
+    def reach(side: str) -> float:
+        distance = covariance.new_tensor([abs(part - getattr(interval, side)) for part, interval in parts])
+        return math.sqrt(max(0.0, (distance @ correlation @ distance).item())) / len(parts)
+
+    methods = " and ".join(dict.fromkeys(interval.method for _, interval in parts))
+    return Interval(value - reach("low"), value + reach("high"), f"MOVER of {methods}")
+
+
+def student(confidence: float, patients: float) -> float:
+    """The quantile of Student's t that a two-sided interval of that confidence ends at, for so many patients."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + confidence) / 2, patients - 1))
+
+
+def _edge(outside: Callable[[float], bool], end: float, value: float) -> float:
+    """Where an interval around ``value`` ends on the way to ``end``, by bisection to the last bit."""
+    inside = value
+    if not outside(end):
+        return end
+    while (middle := (inside + end) / 2) not in (inside, end):
+        inside, end = (inside, middle) if outside(middle) else (middle, end)
+    return inside
