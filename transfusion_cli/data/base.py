@@ -67,6 +67,12 @@ class MedicalDataModule(LoadingDataModule):
         predict_split: what ``predict`` runs on.
     """
 
+    default_augmentation: str = "upright"
+    """Key of ``augmentation.DEFAULTS`` that suits the images."""
+
+    known_leak: str = ""
+    """What lets patients cross splits on purpose, to repeat a published protocol; empty where nothing does."""
+
     def __init__(
         self,
         root: str | None = None,
@@ -121,7 +127,7 @@ class MedicalDataModule(LoadingDataModule):
         self.network_size: tuple[int, int] | None = None  # what a network takes that no trainer has
         self._looked_at: set[Path] = set()  # caches whose source files were looked at: once is enough for a run
 
-    # What a subclass says.
+    # What a subclass says, beside the attributes above and ``in_chans``; an attribute will do for a property.
 
     @property
     def target(self) -> Target:
@@ -132,16 +138,6 @@ class MedicalDataModule(LoadingDataModule):
     def class_names(self) -> list[str]:
         """Names of the classes or labels, in the order of the targets."""
         raise NotImplementedError
-
-    @property
-    def default_augmentation(self) -> str:
-        """Key of ``augmentation.DEFAULTS`` that suits the images."""
-        return "upright"
-
-    @property
-    def known_leak(self) -> str:
-        """What lets patients cross splits on purpose, to repeat a published protocol; empty where nothing does."""
-        return ""
 
     @property
     def folder(self) -> Path | None:

@@ -83,6 +83,8 @@ class BreaKHisDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("histology_slides/breast",)
+    target: Target = "binary"
+    class_names = ["benign", "malignant"]
     in_chans = 3
     default_augmentation = "any_side_colour"
 
@@ -106,16 +108,8 @@ class BreaKHisDataModule(ImageFilesDataModule):
         self.subtypes, self.magnification, self.fold, self.folds = subtypes, magnification, fold, folds
         self.test_fraction, self.merge_lettered = test_fraction, merge_lettered
         self.drop_ambiguous = subtypes if drop_ambiguous is None else drop_ambiguous
-
-    @property
-    def target(self) -> Target:
-        """Malignant or not, or one of eight subtypes."""
-        return "multiclass" if self.subtypes else "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Benign tumours first."""
-        return list(SUBTYPES.values()) if self.subtypes else ["benign", "malignant"]
+        if subtypes:
+            self.target, self.class_names = "multiclass", list(SUBTYPES.values())
 
     @property
     def published(self) -> dict[str, int]:

@@ -80,6 +80,10 @@ class Camelyon17DataModule(ImageFilesDataModule):
         if validation == "id" and protocol != "official":
             raise UserError(f"validation id belongs to the official splits\nnot to protocol {protocol}: leave it out")
         self.validation, self.protocol, self.small = validation, protocol, small
+        if validation == "id":
+            self.known_leak = (
+                "validation id: as in WILDS (Koh et al. 2021) these patches are from the slides of training"
+            )
 
     @property
     def published(self) -> dict[str, int]:
@@ -91,12 +95,6 @@ class Camelyon17DataModule(ImageFilesDataModule):
             test = HOSPITALS[0] + HOSPITALS[2] + HOSPITALS[3]
             counts = {"train": HOSPITALS[4], "val": HOSPITALS[1] // 2, "test": test}
         return counts | {str(split): size for split, size in SMALL.items()} if self.small else counts
-
-    @property
-    def known_leak(self) -> str:
-        """The in-distribution validation set."""
-        leak = "validation id: as in WILDS (Koh et al. 2021) these patches are from the slides of training"
-        return leak if self.validation == "id" else ""
 
     @cached_property
     def folder(self) -> Path:

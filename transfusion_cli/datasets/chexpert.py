@@ -79,6 +79,7 @@ class CheXpertDataModule(ImageFilesDataModule):
 
     landmarks = (*TABLES.values(), BATCHES)
     target: Target = "multilabel"
+    class_names = FIVE
     in_chans = 1
 
     def __init__(
@@ -102,19 +103,16 @@ class CheXpertDataModule(ImageFilesDataModule):
         policy: str | dict[str, UncertainPolicy] = settled["uncertain"] or "mixed"
         self.projection, self.blank, self.labeler, self.test_set = projection, blank, labeler, test_set
         self.protocol, self.literal = protocol, literal
+        if literal:
+            self.known_leak = "literal: validation patients are training patients too"
         named = {"five": FIVE, "fourteen": FOURTEEN}
-        self.labels = [label_name(name) for name in (named[labels] if isinstance(labels, str) else labels)]
-        self._columns = ["No Finding", *FIVE] if protocol == "partial_transfusion" else self.labels
+        self.class_names = [label_name(name) for name in (named[labels] if isinstance(labels, str) else labels)]
+        self._columns = ["No Finding", *FIVE] if protocol == "partial_transfusion" else self.class_names
         if isinstance(policy, dict):
             policies: dict[str, Any] = MIXED | {label_name(name): value for name, value in policy.items()}
         else:
             policies = MIXED if policy == "mixed" else dict.fromkeys(self._columns, policy)
         self.uncertain: list[UncertainPolicy] = [policies.get(label, "ignore") for label in self._columns]
-
-    @property
-    def class_names(self) -> list[str]:
-        """The labels."""
-        return self.labels
 
     @property
     def published(self) -> dict[str, int]:
@@ -129,11 +127,6 @@ class CheXpertDataModule(ImageFilesDataModule):
         if self.projection or "drop" in self.uncertain:
             return {}
         return {"train+val": train, "test": valid} if self.test_set == "valid" else {"train": train, "val": valid}
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's validation set."""
-        return "literal: validation patients are training patients too" if self.literal else ""
 
     @cached_property
     def folder(self) -> Path:

@@ -91,7 +91,7 @@ class ImageTableDataModule(MedicalDataModule):
         self.label_columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
         self.patient_column, self.patient_pattern = patient_column, patient_pattern
         self.kind, self.classes, self.separator = kind, classes, separator
-        self.channels, self.window, self.test_fraction = channels, window, test_fraction
+        self.in_chans, self.window, self.test_fraction = channels, window, test_fraction
 
     @property
     def target(self) -> Target:
@@ -102,11 +102,6 @@ class ImageTableDataModule(MedicalDataModule):
     def class_names(self) -> list[str]:
         """Classes or labels, as asked for or as found."""
         return self.labels.class_names
-
-    @property
-    def in_chans(self) -> int:
-        """As asked for."""
-        return self.channels
 
     @cached_property
     def index(self) -> ImageIndex:
@@ -165,7 +160,7 @@ class ImageTableDataModule(MedicalDataModule):
 
     def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files through the window."""
-        return FileReader(folder, paths, self.channels, self.window, at_least=size)
+        return FileReader(folder, paths, self.in_chans, self.window, at_least=size)
 
     def _files(self, index: ImageIndex) -> np.ndarray:
         """File of each image relative to ``folder``, also where a table does not name it exactly (N,)."""

@@ -46,7 +46,7 @@ class ISIC2020DataModule(SkinImagesDataModule):
 
     target: Target = "binary"
     landmarks = tuple(f"{table}.csv" for table in TABLES)
-    classes = ("benign", "melanoma")
+    class_names = ["benign", "melanoma"]
 
     @property
     def published(self) -> dict[str, int]:

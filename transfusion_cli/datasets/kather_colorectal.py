@@ -74,11 +74,8 @@ class KatherColorectalDataModule(OpenFilesDataModule):
             raise UserError(f"test_slide says what to test on, and so does protocol {protocol}\nLeave out one of them")
         self.fold, self.folds, self.test_slide = fold, folds, test_slide
         self.protocol, self.literal = protocol, literal
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's splits."""
-        return "literal: tiles of every slide are in training, validation and test" if self.literal else ""
+        if literal:
+            self.known_leak = "literal: tiles of every slide are in training, validation and test"
 
     def load_samples(self) -> SampleTable:
         """List the tiles; the class stands in the folder's name, the slide in the tile's."""

@@ -47,6 +47,8 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("train/PNEUMONIA",)
+    target: Target = "binary"
+    class_names = ["NORMAL", "PNEUMONIA"]
     in_chans = 1
 
     def __init__(
@@ -59,27 +61,16 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
         super().__init__(**kwargs)
         check_literal(protocol, literal)
         self.causes, self.protocol, self.literal = causes, protocol, literal
-
-    @property
-    def target(self) -> Target:
-        """Pneumonia or not, or one of three classes."""
-        return "multiclass" if self.causes else "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Healthy children first."""
-        return ["NORMAL", "bacteria", "virus"] if self.causes else ["NORMAL", "PNEUMONIA"]
+        if causes:
+            self.target, self.class_names = "multiclass", ["NORMAL", "bacteria", "virus"]
+        if literal:
+            self.known_leak = "literal: validation images are training images too"
 
     @property
     def published(self) -> dict[str, int]:
         """Of the Kaggle copy."""
         counts = {"train+val": 5232, "test": 624}
         return counts if self.causes else counts | {"class:NORMAL": 1583, "class:PNEUMONIA": 4273}
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's validation set."""
-        return "literal: validation images are training images too" if self.literal else ""
 
     def load_samples(self) -> SampleTable:
         """List the files; class and patient stand in their names."""

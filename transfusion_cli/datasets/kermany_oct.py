@@ -76,6 +76,8 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         check_literal(protocol, literal)
         self.version, self.trim_borders = version, trim_borders
         self.small, self.protocol, self.literal = small, protocol, literal
+        if literal:
+            self.known_leak = "literal: validation is drawn by image, and patients of the test set stay in training"
 
     @property
     def published(self) -> dict[str, int]:
@@ -84,12 +86,6 @@ class KermanyOCTDataModule(ImageFilesDataModule):
             return {"images": 109309, "test": 1000}
         classes = {"class:CNV": 37455, "class:DME": 11598, "class:DRUSEN": 8866, "class:NORMAL": 26565}
         return {"images": 84484, "test": 968} | classes
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's splits."""
-        leak = "literal: validation is drawn by image, and patients of the test set stay in training"
-        return leak if self.literal else ""
 
     @cached_property
     def release(self) -> int:

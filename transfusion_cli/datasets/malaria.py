@@ -79,11 +79,8 @@ class MalariaDataModule(OpenFilesDataModule):
             raise UserError(f"protocol {protocol} has no folds\nLeave out --data.fold or --data.protocol")
         self.test_fraction, self.fold, self.folds = test_fraction, fold, folds
         self.protocol, self.literal = protocol, literal
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's splits."""
-        return "literal: the cells of a patient are in training, validation and test" if self.literal else ""
+        if literal:
+            self.known_leak = "literal: the cells of a patient are in training, validation and test"
 
     def load_samples(self) -> SampleTable:
         """List the files of both classes and find their patients."""

@@ -59,7 +59,7 @@ class MessidorDataModule(FundusDataModule):
 
     landmarks = ("[Bb][Aa][Ss][Ee][123][1234]", "Annotation?[Bb]ase[123][1234].xls")
     published = {"images": 1200}
-    grades = ("R0", "R1", "R2", "R3")
+    class_names = ["R0", "R1", "R2", "R3"]
 
     def __init__(
         self,
@@ -70,11 +70,8 @@ class MessidorDataModule(FundusDataModule):
         super().__init__(task="grade" if task == "oedema" else task, **kwargs)
         self.column, self._highest = ("oedema", 2) if task == "oedema" else ("grade", 3)
         self.errata = errata
-
-    @property
-    def class_names(self) -> list[str]:
-        """Grades of retinopathy, or of the risk of oedema."""
-        return ["risk 0", "risk 1", "risk 2"] if self.column == "oedema" else super().class_names
+        if task == "oedema":
+            self.class_names = ["risk 0", "risk 1", "risk 2"]
 
     def load_samples(self) -> SampleTable:
         """Read the tables of all folders, correct them, find the images and their copies, and draw the splits."""

@@ -68,6 +68,9 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
     """
 
     landmarks = _TABLES
+    target: Target = "multilabel"
+    class_names = list(FINDINGS)
+    in_chans = 1
 
     def __init__(
         self,
@@ -80,23 +83,8 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         for name in labels or ():
             if name not in FINDINGS:
                 raise UserError(f"labels: NIH ChestX-ray14 has no {name!r}\n{did_you_mean(name, FINDINGS)}")
-        self.labels = labels or list(FINDINGS)
+        self.class_names = labels or self.class_names
         self.view_position, self.test_fraction = view_position, test_fraction
-
-    @property
-    def target(self) -> Target:
-        """Several findings, each present or absent."""
-        return "multilabel"
-
-    @property
-    def class_names(self) -> list[str]:
-        """The findings."""
-        return self.labels
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
 
     @property
     def published(self) -> dict[str, int]:
@@ -106,14 +94,14 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         counts = {"images": 112120, "patients": 30805}
         if self._list("test_list.txt").is_file():
             counts |= {"train+val": 86524, "test": 25596}
-        return counts | {f"class:{name}": FINDINGS[name] for name in self.labels}
+        return counts | {f"class:{name}": FINDINGS[name] for name in self.class_names}
 
     def load_samples(self) -> SampleTable:
         """Read the table and the lists, and find the images."""
         path = next(self.folder / name for name in _TABLES if (self.folder / name).is_file())
         frame = _read(path)
         has = _findings(frame, path)
-        targets = has[:, [list(FINDINGS).index(label) for label in self.labels]].astype(np.float32)
+        targets = has[:, [list(FINDINGS).index(label) for label in self.class_names]].astype(np.float32)
         keep = np.ones(len(frame), dtype=bool)
         if self.view_position:
             require_columns(frame, ["View Position"], path)

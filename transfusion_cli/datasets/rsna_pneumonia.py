@@ -51,6 +51,8 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("stage_2_train_labels.csv",)
+    target: Target = "binary"
+    class_names = ["no pneumonia", "pneumonia"]
     in_chans = 1
 
     def __init__(
@@ -58,16 +60,8 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     ) -> None:
         super().__init__(**kwargs)
         self.task, self.test_fraction = task, test_fraction
-
-    @property
-    def target(self) -> Target:
-        """Pneumonia or not, or one of three classes."""
-        return "binary" if self.task == "pneumonia" else "multiclass"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Healthy lungs first."""
-        return ["no pneumonia", "pneumonia"] if self.task == "pneumonia" else list(CLASSES)
+        if task == "three_class":
+            self.target, self.class_names = "multiclass", list(CLASSES)
 
     @property
     def published(self) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What data sets of retinal photographs share."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,8 +30,9 @@ class FundusDataModule(ImageFilesDataModule):
         kwargs: as for ``MedicalDataModule``.
     """
 
-    grades: ClassVar[tuple[str, ...]] = ("no DR", "mild", "moderate", "severe", "proliferative")
-    """Names of the grades, from 0 on."""
+    target: Target = "ordinal"
+    class_names = ["no DR", "mild", "moderate", "severe", "proliferative"]
+    """The grades, from 0 on."""
 
     in_chans = 3
     default_augmentation = "mirror"
@@ -50,16 +51,13 @@ class FundusDataModule(ImageFilesDataModule):
         check_test_fraction(test_fraction)
         self.task, self.circle_crop, self.local_average = task, circle_crop, local_average
         self.test_fraction = test_fraction
+        if task == "referable":
+            self.target, self.class_names = "binary", ["not referable", "referable"]
 
-    @property
-    def target(self) -> Target:
-        """Ordered grades, or referable or not."""
-        return "ordinal" if self.task == "grade" else "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """The grades, the lowest first."""
-        return list(self.grades) if self.task == "grade" else ["not referable", "referable"]
+    def by_class(self, *grades: int) -> dict[str, int]:
+        """Published counts of the classes, from those of the five grades."""
+        counts = grades if self.task == "grade" else (sum(grades[:2]), sum(grades[2:]))
+        return {f"class:{name}": count for name, count in zip(self.class_names, counts, strict=True)}
 
     def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files and prepare them; decoded large enough for a disc of half the image's side."""

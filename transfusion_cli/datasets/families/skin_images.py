@@ -30,14 +30,13 @@ log = logging.getLogger(__name__)
 class SkinImagesDataModule(ImageFilesDataModule):
     """Dermoscopic images with tables of diagnoses and lesions; official parts are used where they are there.
 
+    The tables name the classes as ``class_names`` does, but for upper or lower case.
+
     Args:
         test_fraction: share of the lesions (ISIC 2020: patients) held out for the test where there are no official test
             images with labels.
         kwargs: as for ``MedicalDataModule``.
     """
-
-    classes: ClassVar[tuple[str, ...]] = ()
-    """Classes in the order of the targets, as the tables name them but for upper or lower case."""
 
     official: ClassVar[tuple[tuple[Split, str, str], ...]] = ()
     """Of each official part the table of diagnoses, without suffix, and the folder of images."""
@@ -53,11 +52,6 @@ class SkinImagesDataModule(ImageFilesDataModule):
         super().__init__(**kwargs)
         check_test_fraction(test_fraction)
         self.test_fraction = test_fraction
-
-    @property
-    def class_names(self) -> list[str]:
-        """The diagnoses."""
-        return list(self.classes)
 
     def load_samples(self) -> SampleTable:
         """Read the official parts; hold out by lesion what they leave open."""
@@ -84,7 +78,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
         for split, truth, place in self.official:
             table = find_table(self.folder, truth)
             if table is not None:
-                frame = read_diagnoses(table, self.classes)
+                frame = read_diagnoses(table, self.class_names)
                 if split == "train" and self.lesion_table:
                     frame["group"] = frame["name"].map(self._lesions())
                 yield self.with_files(frame, [place], split, table)
