@@ -239,6 +239,18 @@ class MedicalDataModule(LoadingDataModule):
         """Move training patients of a table to another split until they have so many images between them."""
         self._hold_out(table, hold_out_images, images, new_split)
 
+    def hold_out_missing(self, table: SampleTable, test_fraction: float) -> list[Split]:
+        """Draw from the training patients of a table the test split, then the validation split, if it has none.
+
+        Returns:
+            The splits that were drawn; none for a share of 0.
+        """
+        fractions: dict[Split, float] = {"test": test_fraction, "val": self.val_fraction}
+        drawn = [split for split, fraction in fractions.items() if fraction and not len(table.rows(split))]
+        for split in drawn:
+            self.hold_out_patients(table, fractions[split], split)
+        return drawn
+
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
         """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
         return folds(self._units(table), table.strata, number, self.split_seed)

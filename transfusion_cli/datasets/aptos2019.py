@@ -55,6 +55,5 @@ class APTOS2019DataModule(FundusDataModule):
         split = np.repeat(["train", "predict"], [len(graded), len(ungraded)])
         grades = np.concatenate([grades, np.full(len(ungraded), -1)])
         table = SampleTable(paths, self.encode(grades), split, groups, paths, source_labels=label_matrix(grades))
-        self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table

@@ -124,10 +124,9 @@ class Camelyon17DataModule(ImageFilesDataModule):
             domains=as_text(("hospital " + text["center"]).to_numpy()),
         )
         if self.protocol == "partial_transfusion":
-            thin_out(table, "val", len(table.rows("val")) // 2, self.split_seed)
+            thin_out(table, {"val": len(table.rows("val")) // 2}, self.split_seed)
         if self.small:
-            for split, size in SMALL.items():
-                thin_out(table, split, size, self.split_seed)
+            thin_out(table, SMALL, self.split_seed)
         return table
 
     def _splits(self, hospital: np.ndarray, given: np.ndarray) -> np.ndarray:

@@ -138,10 +138,7 @@ class ImageTableDataModule(MedicalDataModule):
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
             raise UserError(f"the train split is empty\nin {index.source}")
-        fractions: dict[Split, float] = {"test": self.test_fraction, "val": self.val_fraction}
-        drawn = [part for part, fraction in fractions.items() if fraction and not len(table.rows(part))]
-        for part in drawn:
-            self.hold_out_patients(table, fractions[part], part)
+        drawn = self.hold_out_missing(table, self.test_fraction)
         if index.split is not None:
             log_splits(given, follows, {part: len(table.rows(part)) for part in drawn})
         return table

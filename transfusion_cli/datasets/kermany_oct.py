@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
-from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.layout.image_index import patients_from_names
 from transfusion_cli.data.protocols import check_literal, deal_images, thin_out
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split, as_text
@@ -24,6 +24,7 @@ SMALL: dict[Split, int] = {"train": 3200, "val": 480}
 """Images that Kanavati & Tsuneki trained and validated on: 100 and 15 batches of 32."""
 
 _NUMBER = re.compile(r"-(\d+)-")
+"""``1016042`` of CNV-1016042-1.jpeg; other names stand for themselves."""
 
 
 class KermanyOCTDataModule(ImageFilesDataModule):
@@ -112,10 +113,10 @@ class KermanyOCTDataModule(ImageFilesDataModule):
     def load_samples(self) -> SampleTable:
         """List the files; class and patient stand in their names."""
         log.info("Kermany OCT, version %d, in %s", self.release, self.folder)
-        paths = [path for part in ("train", "val", "test") for path in self._files(part)]
+        paths = self.class_files(CLASSES)
         parts, labels, names = (as_text(column) for column in zip(*(path.split("/", 2) for path in paths), strict=True))
         split = np.where(parts == "test", "test", "train").astype("<U5")
-        patients = as_text(_patient(name) for name in names)
+        patients = patients_from_names(names, _NUMBER)
         if not self.literal:
             _leave_out_test_patients(patients, split)
         files = as_text(paths)
@@ -125,8 +126,7 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         else:
             self.hold_out_patients(table, self.val_fraction if self.protocol == "official" else 0.2, "val")
         if self.small or self.protocol == "partial_transfusion":
-            for part, size in SMALL.items():
-                thin_out(table, part, size, self.split_seed)
+            thin_out(table, SMALL, self.split_seed)
         return table
 
     def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
@@ -135,20 +135,6 @@ class KermanyOCTDataModule(ImageFilesDataModule):
             return super().file_reader(folder, paths, size)
         # Decoded whole: how much is left of an image is not known before.
         return FileReader(folder, paths, self.in_chans, process=TrimBorders())
-
-    def _files(self, part: str) -> list[str]:
-        found = []
-        for label in CLASSES:
-            found += [f"{part}/{label}/{name}" for name in image_files(self.folder / part / label)]
-        if not found and part != "val":
-            raise self.absent(f"no images in {self.folder / part}/{{{','.join(CLASSES)}}}")
-        return found
-
-
-def _patient(name: str) -> str:
-    """``1016042`` of CNV-1016042-1.jpeg; other names stand for themselves."""
-    found = _NUMBER.search(name)
-    return found[1] if found else name
 
 
 def _leave_out_test_patients(patients: np.ndarray, split: np.ndarray) -> None:

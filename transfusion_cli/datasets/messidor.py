@@ -86,8 +86,7 @@ class MessidorDataModule(FundusDataModule):
                 groups[np.isin(groups, groups[same])] = np.sort(groups[same])[0]
         split = np.full(len(paths), "train")
         table = SampleTable(paths, self.encode(values), split, groups, paths, departments, source_labels=told)
-        self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _annotations(self) -> dict[str, Path]:

@@ -87,8 +87,7 @@ class Messidor2DataModule(FundusDataModule):
             paths, self.encode(grades), split, exams, paths, domains, source_labels=label_matrix(grades)
         )
         if self.use == "all":
-            self.hold_out_patients(table, self.test_fraction, "test")
-            self.hold_out_patients(table, self.val_fraction, "val")
+            self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _examinations(self, keys: np.ndarray) -> np.ndarray | None:

@@ -110,9 +110,7 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         patients = as_text(frame["Patient ID"].astype("str").str.zfill(8).to_numpy())
         paths = self._paths(names, keep, path)
         table = SampleTable(names, targets, self._split(names), patients, paths, source_labels=has, unused=~keep)
-        if not len(table.rows("test")):
-            self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _paths(self, names: np.ndarray, keep: np.ndarray, table: Path) -> np.ndarray:

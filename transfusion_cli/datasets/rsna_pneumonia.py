@@ -103,8 +103,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
             ),
             source_labels=np.pad(pneumonia == 1, ((0, len(unlabelled)), (0, 0))),
         )
-        self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _unlabelled(self) -> np.ndarray:

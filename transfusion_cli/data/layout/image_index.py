@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,11 +148,15 @@ def patients_from_paths(index: ImageIndex, pattern: str) -> np.ndarray:
         expression = re.compile(pattern)
     except re.error as error:
         raise UserError(f"patient_pattern {pattern!r} is no regular expression: {error}") from error
-    matches = [expression.search(path) for path in index.paths]
-    found = sum(match is not None for match in matches)
+    found = sum(expression.search(path) is not None for path in index.paths)
     if not found:
         raise UserError(f"patient_pattern {pattern!r} matches no path, for example not {str(index.paths[0])!r}")
-    if found < len(matches):
-        log.warning("patient_pattern matches %d of %d paths; each of the rest is its own patient", found, len(matches))
-    names = (m[1 if expression.groups else 0] if m else path for m, path in zip(matches, index.paths, strict=True))
-    return as_text(names)
+    if found < (total := len(index.paths)):
+        log.warning("patient_pattern matches %d of %d paths; each of the rest is its own patient", found, total)
+    return patients_from_names(index.paths, expression)
+
+
+def patients_from_names(names: Iterable[str], expression: re.Pattern[str]) -> np.ndarray:
+    """What an expression (its first group) finds in each name, or else the name itself: string array (N,)."""
+    found = ((expression.search(name), name) for name in names)
+    return as_text(match[1 if expression.groups else 0] if match else name for match, name in found)

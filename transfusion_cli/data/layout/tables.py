@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfusion_cli.data.layout.csv_dialect import csv_dialect
+from transfusion_cli.data.layout.tree import some
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
@@ -69,7 +70,7 @@ def require_columns(
     """
     for column in columns:
         if column not in frame.columns:
-            otherwise = f"{_list(looks)} {'looks' if len(looks) == 1 else 'look'} like one" if looks else None
+            otherwise = f"{some(looks, 5)} {'looks' if len(looks) == 1 else 'look'} like one" if looks else None
             advice = did_you_mean(column, frame.columns, otherwise) + (f" ({flag})" if flag else "")
             raise UserError(f"no column {column!r}\nin {path}\n{advice}")
 
@@ -87,10 +88,6 @@ def refuse(
         raise UserError(
             f"{cell} in column {column!r}, row {row + 2} ({int(bad.sum())} such rows)\nin {path}\nAllowed: {allowed}"
         )
-
-
-def _list(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _surplus_cut(frame: pd.DataFrame) -> pd.DataFrame:

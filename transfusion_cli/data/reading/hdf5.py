@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from transfusion_cli.data.reading.limits import MAX_BYTES
+from transfusion_cli.data.reading.readers import require_readable
 from transfusion_cli.errors import UserError
 
 _IN_MEMORY = 1 << 26
@@ -94,16 +95,5 @@ class HDF5Reader:
         return self.name
 
     def verify(self, rows: np.ndarray) -> None:
-        """Read every image and count what cannot be read.
-
-        Raises:
-            UserError: how many fail, and the first of them.
-        """
-        failures = []
-        for row in rows.tolist():
-            try:
-                self(row)
-            except UserError as error:
-                failures.append(": ".join(str(error).splitlines()[:2]))
-        if failures:
-            raise UserError(f"{len(failures)} of {len(rows)} images cannot be read, for example\n{failures[0]}")
+        """Read every image, one at a time, as ``require_readable`` does."""
+        require_readable(self, rows, threads=1)

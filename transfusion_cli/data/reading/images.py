@@ -14,21 +14,8 @@ from transfusion_cli.data.reading.intensity import Window, require_finite, scale
 from transfusion_cli.data.reading.tiff import read_tiff
 from transfusion_cli.errors import UserError
 
-EXTENSIONS = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".webp",
-    ".gif",
-    ".ppm",
-    ".pgm",
-    ".dcm",
-    ".dicom",
-}
+_DICOM, _TIFF = {".dcm", ".dicom"}, {".tif", ".tiff"}
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".webp", ".gif", ".ppm", ".pgm", *_TIFF, *_DICOM}
 
 # What Pillow says of odd metadata nobody here can mend; what matters is an error that names the file.
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
@@ -101,10 +88,8 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def _is_dicom(path: Path) -> bool:
-    if path.suffix.lower() in (".dcm", ".dicom"):
-        return True
     if path.suffix.lower() in EXTENSIONS:
-        return False
+        return path.suffix.lower() in _DICOM
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
@@ -124,7 +109,7 @@ def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least
                 mode = "L"
             return np.asarray(image.convert(mode))
     except Image.UnidentifiedImageError:
-        if path.suffix.lower() not in (".tif", ".tiff"):
+        if path.suffix.lower() not in _TIFF:
             raise
         array = read_tiff(path)
         return array if array.dtype == np.uint8 else _show_deep(array, window)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfusion_cli.data.layout.tables import refuse
+from transfusion_cli.data.layout.tables import numbers, refuse
 from transfusion_cli.datasets.families.uncertain_labels import UncertainPolicy
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
@@ -65,10 +65,8 @@ def label_values(frame: pd.DataFrame, label: str, path: Path) -> np.ndarray:
     Raises:
         UserError: any other value.
     """
-    import pandas as pd
-
     column = frame[label]
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    values = numbers(column)
     bad = ~np.isin(values, (1, 0, -1)) & ~column.isna().to_numpy()
     refuse(bad, column, label, path, "1, 0, -1 (uncertain) and blank (not mentioned)")
     return values

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
-from transfusion_cli.data.layout.tables import refuse, require_columns
+from transfusion_cli.data.layout.tables import numbers, refuse, require_columns
 from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.datasets.families.fundus_image import FundusProcess
@@ -79,10 +79,8 @@ class FundusDataModule(ImageFilesDataModule):
         Raises:
             UserError: no such column, or what is no grade.
         """
-        import pandas as pd
-
         require_columns(frame, [column], path)
-        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+        values = numbers(frame[column])
         bad = ~np.isin(values, range(highest + 1)) & ~frame[column].isna().to_numpy()
         refuse(bad, frame[column], column, path, f"0 to {highest}, or blank where unknown")
         return np.nan_to_num(values, nan=-1).astype(np.int64)

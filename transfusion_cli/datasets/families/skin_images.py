@@ -67,10 +67,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
         if self.target == "binary":
             targets = np.where(codes < 0, np.nan, codes).astype(np.float32)[:, None]
         table = SampleTable(paths, targets, split, as_text(frame["group"].fillna(frame["name"])), paths, domains)
-        fractions: dict[Split, float] = {"test": self.test_fraction, "val": self.val_fraction}
-        for part, fraction in fractions.items():
-            if not len(table.rows(part)):
-                self.hold_out_patients(table, fraction, part)
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def parts(self) -> Iterator["pd.DataFrame"]:
