@@ -291,6 +291,6 @@ class MedicalDataModule(LoadingDataModule):
         }
         for split in needed.get(stage, ("train", "val")):
             if not len(self.samples.rows(split)):
-                raise UserError(f"the {split} split is empty\nin the data under {self.root}")
+                raise UserError(f"The {split} split is empty\nin the data under {self.root}")
         if self.run_split is not None and not self.follows_run and stage != "predict":
             self.run_split.check(self.samples, stage, self.authority)

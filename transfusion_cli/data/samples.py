@@ -94,7 +94,7 @@ class SampleTable:
         """Ids of the training samples in the order in which subsets take them, patient after patient, string array."""
         rows = self.rows("train")
         units = self.ids if self.patients is None else self.patients
-        return self.ids[rows][nested_order(units[rows], self.strata[rows], self.ids[rows], seed)]
+        return np.asarray(self.ids[rows][nested_order(units[rows], self.strata[rows], self.ids[rows], seed)])
 
     def train_on(self, ids: np.ndarray) -> None:
         """Take all other samples out of the training split."""

@@ -19,8 +19,8 @@ from transfusion_cli.errors import UserError
 def label_matrix(targets: np.ndarray) -> np.ndarray:
     """Which class or label each sample has: bool (N, K) from either form of targets."""
     if targets.ndim == 2:
-        return np.nan_to_num(targets) >= 0.5
-    return targets[:, None] == np.arange(targets.max(initial=0) + 1)
+        return np.asarray(np.nan_to_num(targets) >= 0.5)
+    return np.asarray(targets[:, None] == np.arange(targets.max(initial=0) + 1))
 
 
 def draw_numbers(names: np.ndarray, seed: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def hold_out(units: np.ndarray, strata: np.ndarray, fraction: float, seed: int) 
         return np.zeros(0, dtype=bool)
     rank = _patient_rank(units, strata, seed)
     patients = rank.max() + 1
-    return rank >= patients - max(1, round(fraction * patients))
+    return np.asarray(rank >= patients - max(1, round(fraction * patients)))
 
 
 def hold_out_images(units: np.ndarray, strata: np.ndarray, size: int, seed: int) -> np.ndarray:
@@ -75,7 +75,7 @@ def hold_out_images(units: np.ndarray, strata: np.ndarray, size: int, seed: int)
     rank = _patient_rank(units, strata, seed)
     images = np.cumsum(np.bincount(rank)[::-1])
     patients = int(np.searchsorted(images, size)) + 1
-    return rank > rank.max() - patients
+    return np.asarray(rank > rank.max() - patients)
 
 
 def folds(units: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.ndarray:

@@ -103,7 +103,7 @@ class BreaKHisDataModule(ImageFilesDataModule):
         super().__init__(val_fraction=val_fraction, **kwargs)
         number = 5 if folds == "official" else folds
         if number < 2 or not 1 <= (1 if fold is None else fold) <= number:
-            raise UserError(f"no fold {fold} of {number}\nThere must be 2 folds at least, counted from --data.fold 1")
+            raise UserError(f"No fold {fold} of {number}\nThere must be 2 folds at least, counted from --data.fold 1")
         check_test_fraction(test_fraction, usual=0.3)
         self.subtypes, self.magnification, self.fold, self.folds = subtypes, magnification, fold, folds
         self.test_fraction, self.merge_lettered = test_fraction, merge_lettered
@@ -155,7 +155,7 @@ class BreaKHisDataModule(ImageFilesDataModule):
             found = _NAME.fullmatch(path.rpartition("/")[2])
             if found is None:
                 raise UserError(
-                    f"the name of {path} tells no patient\nin {self.folder}\nExpected SOB_B_TA-14-4659-40-001.png"
+                    f"The name of {path} tells no patient\nin {self.folder}\nExpected SOB_B_TA-14-4659-40-001.png"
                 )
             patient = f"{found['year']}-{found['slide']}" + ("" if self.merge_lettered else found["letters"])
             rows.append((found["tumour"].rpartition("_")[2], patient, f"{found['magnification']}X"))
@@ -171,7 +171,7 @@ class BreaKHisDataModule(ImageFilesDataModule):
             if fields == [""]:
                 continue
             if len(fields) != 4 or fields[3] not in ("train", "test"):
-                raise UserError(f"cannot read line {number}: {line!r}\nin {list_file}\nExpected NAME.png|40|1|train")
+                raise UserError(f"Cannot read line {number}: {line!r}\nin {list_file}\nExpected NAME.png|40|1|train")
             listed[fields[0]] = fields[3]
         names = [path.rpartition("/")[2] for path in paths.tolist()]
         unknown, missing = sorted(set(names) - set(listed)), sorted(set(listed) - set(names))
@@ -188,7 +188,7 @@ class BreaKHisDataModule(ImageFilesDataModule):
         found = [file for place in places for file in (place / name, place / "mkfold" / name) if file.is_file()]
         if not found:
             raise UserError(
-                f"no {name} in {self.root} or its mkfold/\nUnpack the published folds there, or deal out others: "
+                f"No {name} in {self.root} or its mkfold/\nUnpack the published folds there, or deal out others: "
                 f"--data.folds 5 --data.fold {self.fold}"
             )
         return found[0]

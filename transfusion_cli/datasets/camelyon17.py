@@ -143,7 +143,7 @@ def _whole_numbers(frame: "pd.DataFrame", columns: tuple[str, ...], path: Path) 
     import pandas as pd
 
     require_columns(frame, columns, path)
-    numbers = frame[list(columns)].apply(pd.to_numeric, errors="coerce")
+    numbers: pd.DataFrame = frame[list(columns)].apply(pd.to_numeric, errors="coerce")
     for column in columns:
         refuse(~(numbers[column].to_numpy() % 1 == 0), frame[column], column, path, "whole numbers")
     return numbers.astype(np.int64)

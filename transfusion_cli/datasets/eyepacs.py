@@ -85,7 +85,7 @@ class EyePACSDataModule(FundusDataModule):
         if self.protocol != "official" or not (self.folder / SOLUTION).is_file():
             return False
         if not image_files(self.folder / "test"):
-            log.warning("no images in %s: the test patients are drawn from train/", self.folder / "test")
+            log.warning("No images in %s: the test patients are drawn from train/", self.folder / "test")
             return False
         return True
 

@@ -108,7 +108,7 @@ class ImageTableDataModule(MedicalDataModule):
         """What the folder or the table says; read on first use."""
         if self.table is None and self.root is None:
             raise UserError(
-                "no data: give --data.root FOLDER, with one folder of images per class, or --data.table FILE"
+                "No data: give --data.root FOLDER, with one folder of images per class, or --data.table FILE"
             )
         if self.table is None:
             assert self.root is not None
@@ -120,7 +120,7 @@ class ImageTableDataModule(MedicalDataModule):
         if self.patient_pattern is not None:
             index.patients = patients_from_paths(index, self.patient_pattern)
         if index.patients is None and (self.patient_column or "").lower() != NO_PATIENTS:
-            what = "no patients are known for %s: splits and intervals are by image\n%s"
+            what = "No patients are known for %s: splits and intervals are by image\n%s"
             log.warning(what, index.source, advice(index.lookalikes))
         return index
 
@@ -137,7 +137,7 @@ class ImageTableDataModule(MedicalDataModule):
         table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, self._files(index))
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
-            raise UserError(f"the train split is empty\nin {index.source}")
+            raise UserError(f"The train split is empty\nin {index.source}")
         drawn = self.hold_out_missing(table, self.test_fraction)
         if index.split is not None:
             log_splits(given, follows, {part: len(table.rows(part)) for part in drawn})

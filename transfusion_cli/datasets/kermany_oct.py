@@ -100,12 +100,12 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         release = self.version or told
         if release is None:
             raise UserError(
-                f"cannot tell whether this is version 2 without its val/ or version 3\nin {self.folder}\n"
+                f"Cannot tell whether this is version 2 without its val/ or version 3\nin {self.folder}\n"
                 "Add --data.version 2 (968 test images) or --data.version 3 (1,000)"
             )
         if told is not None and release != told:
             raise UserError(
-                f"version {release} was asked for, but this is version {told} ({'with' if has_val else 'no'} val/)\n"
+                f"Version {release} was asked for, but this is version {told} ({'with' if has_val else 'no'} val/)\n"
                 f"in {self.folder}\nTry --data.version {told} or another --data.root"
             )
         return release

@@ -49,7 +49,7 @@ class MedMNISTDataModule(MedicalDataModule):
 
     def __init__(self, flag: Flag = "pneumoniamnist", size: Size = 28, download: bool = False, **kwargs: Any) -> None:
         if flag not in FACTS:
-            raise UserError(f"no two-dimensional MedMNIST set {flag!r}\n{did_you_mean(flag, FACTS)}")
+            raise UserError(f"No two-dimensional MedMNIST set {flag!r}\n{did_you_mean(flag, FACTS)}")
         self.flag, self.facts, self.file_size, self.download = flag, FACTS[flag], size, download
         self.in_chans, self.default_augmentation = self.facts.channels, self.facts.augmentation
         super().__init__(**kwargs)

@@ -99,7 +99,7 @@ class MessidorDataModule(FundusDataModule):
         if not found:
             raise self.absent(f"no Annotation_BaseXX.xls in {self.folder}")
         if len(found) < 12:
-            log.warning("tables of %d of the 12 folders: %s", len(found), ", ".join(sorted(found)))
+            log.warning("Tables of %d of the 12 folders: %s", len(found), ", ".join(sorted(found)))
         return found
 
     def _read(self, base: str, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -141,7 +141,7 @@ def _labels(frame: "pd.DataFrame") -> np.ndarray:
     import pandas as pd
 
     values = frame[["grade", "oedema"]].apply(pd.to_numeric, errors="coerce").to_numpy()
-    return (values[:, :, None] == np.arange(4)).reshape(len(values), -1)
+    return np.asarray((values[:, :, None] == np.arange(4)).reshape(len(values), -1))
 
 
 def _department(name: str) -> str:
@@ -161,5 +161,5 @@ def _read_xls(path: Path) -> "pd.DataFrame":
     except ImportError as error:
         raise UserError(f"Messidor's tables are old Excel files\n{path}\nTo read them: pip install xlrd") from error
     except Exception as error:  # a damaged file makes xlrd raise errors of many kinds
-        raise UserError(f"cannot read the table {path}\n{error}") from error
+        raise UserError(f"Cannot read the table {path}\n{error}") from error
     return pd.DataFrame(rows, columns=header).replace("", None)

@@ -129,7 +129,7 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         """``train``, and ``test`` by the official lists where they are."""
         lists = {"train": self._list("train_val_list.txt"), "test": self._list("test_list.txt")}
         if not all(path.is_file() for path in lists.values()):
-            log.warning("no train_val_list.txt and test_list.txt in %s: test patients are drawn at random", self.folder)
+            log.warning("No train_val_list.txt and test_list.txt in %s: test patients are drawn at random", self.folder)
             return np.full(len(names), "train")
         split = np.full(len(names), "", dtype="<U5")
         for part, path in lists.items():
@@ -155,4 +155,4 @@ def _findings(frame: "pd.DataFrame", path: Path) -> np.ndarray:
     bad = np.array([not names <= set(FINDINGS) and names != {"No Finding"} for names in found], dtype=bool)
     allowed = ", ".join(FINDINGS) + " with | between, or No Finding alone"
     refuse(bad[codes], frame["Finding Labels"], "Finding Labels", path, allowed)
-    return np.array([[label in names for label in FINDINGS] for names in found], dtype=bool)[codes]
+    return np.asarray(np.array([[label in names for label in FINDINGS] for names in found], dtype=bool)[codes])

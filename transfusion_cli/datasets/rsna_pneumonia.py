@@ -113,7 +113,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     def _classes(self, ids: np.ndarray) -> np.ndarray:
         path = self.folder / "stage_2_detailed_class_info.csv"
         if not path.is_file():
-            raise UserError(f"no {path}\nIt tells the three classes. Put it there, or take --data.task pneumonia")
+            raise UserError(f"No {path}\nIt tells the three classes. Put it there, or take --data.task pneumonia")
         names = list(CLASSES)
         frame = _one_row_per_image(path, "class", names)
         code = frame.set_index("patientId")["class"].map(names.index).reindex(ids)
@@ -129,13 +129,13 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
 
         found = sorted(self.folder.glob("*mapping*.json"))
         if not found:
-            log.warning("no mapping to NIH patients in %s: patients may cross splits. Get %s", self.folder, MAPPING)
+            log.warning("No mapping to NIH patients in %s: patients may cross splits. Get %s", self.folder, MAPPING)
             return None
         try:
             entries = json.loads(found[0].read_text(encoding="utf-8"))
             images = {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"not RSNA's mapping to NIH images: {found[0]}\n{error!r}\nGet {MAPPING}") from error
+            raise UserError(f"Not RSNA's mapping to NIH images: {found[0]}\n{error!r}\nGet {MAPPING}") from error
         patients = pd.Series(ids, dtype="str").map(images).str.partition("_")[0]
         unknown = patients.isna().to_numpy()
         if unknown.any():
@@ -155,5 +155,5 @@ def _one_row_per_image(path: Path, column: str, allowed: list[str]) -> "pd.DataF
     frame = frame[["patientId", column]].drop_duplicates(ignore_index=True)
     twice = frame["patientId"].duplicated().to_numpy()
     if twice.any():
-        raise UserError(f"image {frame['patientId'][int(twice.argmax())]} has two values of {column!r}\nin {path}")
+        raise UserError(f"Image {frame['patientId'][int(twice.argmax())]} has two values of {column!r}\nin {path}")
     return frame

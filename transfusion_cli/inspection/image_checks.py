@@ -74,7 +74,7 @@ def check_storage(scan: Scan) -> Iterator[Finding]:
     if len(found) > 1:
         text = ", ".join(f"{number:,} {kind}" for kind, number in found.items())
         advice = "Does the kind of file go with a class? A network would learn that."
-        yield Finding("note", "storage", f"files are of several kinds: {text}", advice)
+        yield Finding("note", "storage", f"Files are of several kinds: {text}", advice)
 
 
 def check_depth(scan: Scan, has_window: bool) -> Iterator[Finding]:

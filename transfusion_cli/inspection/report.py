@@ -74,7 +74,7 @@ class Report:
         """Ids to leave out so that all images can be read and none is there twice."""
         unreadable = np.isin(self.scan.facts["state"], (MISSING, UNREADABLE))
         rows = np.union1d(np.flatnonzero(unreadable), self.duplicates.surplus(self.table))
-        return self.table.ids[rows]
+        return np.asarray(self.table.ids[rows])
 
     def problems(self) -> pd.DataFrame:
         """One row for each image with a problem: id, split, patient, problem, and its reason or group of copies."""

@@ -89,7 +89,7 @@ def index_table(
     patient = find_patient_column(frame, patient, taken, path)
     other = f"; another column: {IMAGES} NAME"
     refuse(frame[image].isna().to_numpy(), frame[image], image, path, f"the path of an image in every row{other}")
-    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, f"each image once{other}", "repeated value")
+    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, f"each image once{other}", "Repeated value")
     index = ImageIndex(path, _texts(frame[image]), {name: _texts(frame[name]) for name in labels})
     index.flags = _flags(frame.drop(columns=[name for name in (image, split, patient) if name]))
     index.split = read_splits(frame[split], path) if split else None

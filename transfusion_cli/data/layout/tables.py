@@ -35,7 +35,7 @@ def read_table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise UserError(f"table not found: {path}")
+        raise UserError(f"Table not found: {path}")
     try:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path).apply(_as_written)
@@ -44,13 +44,13 @@ def read_table(path: Path) -> pd.DataFrame:
             frame = _surplus_cut(pd.read_csv(path, low_memory=False, **as_text, **csv_dialect(path)))
     except UnicodeDecodeError as error:
         raise UserError(
-            f'the table {path} is not UTF-8 text\n{error.reason} at byte {error.start}\nSave it anew as "CSV UTF-8"'
+            f'The table {path} is not UTF-8 text\n{error.reason} at byte {error.start}\nSave it anew as "CSV UTF-8"'
         ) from error
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors, pyarrow's both
-        raise UserError(f"cannot read the table {path}\n{str(error).splitlines()[0]}") from error
+        raise UserError(f"Cannot read the table {path}\n{str(error).splitlines()[0]}") from error
     frame.columns = frame.columns.astype("str").str.strip()
     if frame.columns.has_duplicates:
-        raise UserError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}\nin {path}")
+        raise UserError(f"Two columns are called {frame.columns[frame.columns.duplicated()][0]!r}\nin {path}")
     return frame.apply(_without_spaces).dropna(how="all", ignore_index=True)
 
 
@@ -72,11 +72,11 @@ def require_columns(
         if column not in frame.columns:
             otherwise = f"{some(looks, 5)} {'looks' if len(looks) == 1 else 'look'} like one" if looks else None
             advice = did_you_mean(column, frame.columns, otherwise) + (f" ({flag})" if flag else "")
-            raise UserError(f"no column {column!r}\nin {path}\n{advice}")
+            raise UserError(f"No column {column!r}\nin {path}\n{advice}")
 
 
 def refuse(
-    bad: np.ndarray, values: Iterable[object], column: str, path: Path, allowed: str, what: str = "unknown value"
+    bad: np.ndarray, values: Iterable[object], column: str, path: Path, allowed: str, what: str = "Unknown value"
 ) -> None:
     """Fail if any row is ``bad``, naming the first by its line in the file (the header is line 1)."""
     if bad.any():
@@ -84,7 +84,7 @@ def refuse(
         value = list(values)[row]
         is_blank = value == "" or value != value  # NaN alone differs from itself
         text = str(value)  # without numpy's type
-        cell = "blank cell" if is_blank else f"{what} {text if _NUMBER.fullmatch(text) else repr(text)}"
+        cell = "Blank cell" if is_blank else f"{what} {text if _NUMBER.fullmatch(text) else repr(text)}"
         raise UserError(
             f"{cell} in column {column!r}, row {row + 2} ({int(bad.sum())} such rows)\nin {path}\nAllowed: {allowed}"
         )

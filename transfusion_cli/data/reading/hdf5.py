@@ -45,9 +45,9 @@ def open_array(path: Path, name: str) -> Any:
         if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > MAX_BYTES:
             raise OSError(f"the pieces of {name!r} have {array.chunks} values: to read one would fill the memory")
     except KeyError:
-        raise UserError(f"no array {name!r} in {path}\nIt is not the file expected here.") from None
+        raise UserError(f"No array {name!r} in {path}\nIt is not the file expected here.") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"cannot read {path}\n{error}\nRemove the file and get it again.") from error
+        raise UserError(f"Cannot read {path}\n{error}\nRemove the file and get it again.") from error
     return array
 
 
@@ -87,7 +87,7 @@ class HDF5Reader:
             return np.asarray(opened[1][row - self.first_row])
         except OSError as error:
             raise UserError(
-                f"cannot read image {row - self.first_row} of {self.path}\n{error}\nRemove the file and get it again."
+                f"Cannot read image {row - self.first_row} of {self.path}\n{error}\nRemove the file and get it again."
             ) from error
 
     def describe(self) -> str:

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transfusion_cli.data.reading.intensity import Window, require_finite, scale
 from transfusion_cli.data.reading.tiff import read_tiff
@@ -69,11 +69,11 @@ def read_image(
         else:
             image = _read_with_pillow(path, channels, window, at_least)
     except FileNotFoundError:
-        raise UserError(f"image not found: {path}\nCheck --data.root and the paths in the table.") from None
+        raise UserError(f"Image not found: {path}\nCheck --data.root and the paths in the table.") from None
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"not a readable image: {path}\n{reason}\nReplace the file or remove its row; --data.verify true finds all."
+            f"Not a readable image: {path}\n{reason}\nReplace the file or remove its row; --data.verify true finds all."
         ) from error
     return _with_channels(image, channels)
 
@@ -108,7 +108,7 @@ def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least
             if channels == 3 and image.mode in ("1", "L", "LA"):
                 mode = "L"
             return np.asarray(image.convert(mode))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         if path.suffix.lower() not in _TIFF:
             raise
         array = read_tiff(path)

@@ -76,4 +76,4 @@ def positives(frame: pd.DataFrame) -> np.ndarray:
     """Which of the ``FOURTEEN`` are 1 in each row, bool (N, 14), whatever else the columns hold, if they are there."""
     import pandas as pd
 
-    return frame.reindex(columns=FOURTEEN).apply(pd.to_numeric, errors="coerce").eq(1).to_numpy()
+    return np.asarray(frame.reindex(columns=FOURTEEN).apply(pd.to_numeric, errors="coerce").eq(1).to_numpy())

@@ -83,4 +83,4 @@ class FundusDataModule(ImageFilesDataModule):
         values = numbers(frame[column])
         bad = ~np.isin(values, range(highest + 1)) & ~frame[column].isna().to_numpy()
         refuse(bad, frame[column], column, path, f"0 to {highest}, or blank where unknown")
-        return np.nan_to_num(values, nan=-1).astype(np.int64)
+        return np.asarray(np.nan_to_num(values, nan=-1).astype(np.int64))

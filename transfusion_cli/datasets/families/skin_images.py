@@ -115,7 +115,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
         path = find_table(self.folder, self.lesion_table)
         if path is None:
             log.warning(
-                "no %s.csv in %s: several images of a lesion can be in different splits",
+                "No %s.csv in %s: several images of a lesion can be in different splits",
                 self.lesion_table,
                 self.folder,
             )
