@@ -125,7 +125,6 @@ class SampleTable:
         import pandas as pd
 
         patients = np.full(len(self), "") if self.patients is None else self.patients
-        columns = {"id": self.ids, "patient": patients, "split": self.split}
-        extra = {"domain": self.domains, "exam": self.exams}
-        columns |= {name: values for name, values in extra.items() if values is not None}
-        return pd.DataFrame({name: pd.Series(values.astype(object), dtype="str") for name, values in columns.items()})
+        columns = {"id": self.ids, "patient": patients, "split": self.split, "domain": self.domains, "exam": self.exams}
+        known = {name: values.astype(object) for name, values in columns.items() if values is not None}
+        return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in known.items()})

@@ -42,8 +42,8 @@ COUNTS = {
 """Published counts by magnification."""
 
 _NAME = re.compile(
-    r"(?P<tumour>[A-Z]+_(?:B_(?:A|F|PT|TA)|M_(?:DC|LC|MC|PC)))-(?P<year>\d+)-(?P<slide>\d+)(?P<letters>[A-Z]*)"
-    r"-(?P<magnification>40|100|200|400)-\d+\.\w+"
+    r"/(?P<tumour>[A-Z]+_(?:B_(?:A|F|PT|TA)|M_(?:DC|LC|MC|PC)))-(?P<year>\d+)-(?P<slide>\d+)(?P<letters>[A-Z]*)"
+    r"-(?P<magnification>40|100|200|400)-\d+\.\w+$"
 )
 
 
@@ -150,17 +150,17 @@ class BreaKHisDataModule(ImageFilesDataModule):
 
     def _read_names(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Code of the tumour, patient and magnification (``40X``) of each image."""
-        rows = []
-        for path in paths.tolist():
-            found = _NAME.fullmatch(path.rpartition("/")[2])
-            if found is None:
-                raise UserError(
-                    f"The name of {path} tells no patient\nin {self.folder}\nExpected SOB_B_TA-14-4659-40-001.png"
-                )
-            patient = f"{found['year']}-{found['slide']}" + ("" if self.merge_lettered else found["letters"])
-            rows.append((found["tumour"].rpartition("_")[2], patient, f"{found['magnification']}X"))
-        tumours, patients, magnifications = (as_text(column) for column in zip(*rows, strict=True))
-        return tumours, patients, magnifications
+        import pandas as pd
+
+        told = pd.Series(paths, dtype="str").str.extract(_NAME)
+        unread = told["year"].isna().to_numpy()
+        if unread.any():
+            path = paths[unread][0]
+            raise UserError(
+                f"The name of {path} tells no patient\nin {self.folder}\nExpected SOB_B_TA-14-4659-40-001.png"
+            )
+        patients = told["year"] + "-" + told["slide"] + ("" if self.merge_lettered else told["letters"])
+        return as_text(told["tumour"].str.split("_").str[-1]), as_text(patients), as_text(told["magnification"] + "X")
 
     def _official_split(self, paths: np.ndarray) -> np.ndarray:
         """``train`` or ``test`` of each image, from the lines ``name|magnification|fold|train`` of the fold's list."""

@@ -8,19 +8,11 @@ import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.layout.listed import report_missing
-from transfusion_cli.data.layout.tables import read_table, refuse, require_columns
+from transfusion_cli.data.layout.tables import codes, read_table, refuse, require_columns
 from transfusion_cli.data.protocols import check_literal
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.datasets.families.chexpert_files import BATCHES, find_table, image_paths
-from transfusion_cli.datasets.families.chexpert_labels import (
-    FIVE,
-    FOURTEEN,
-    MIXED,
-    TABLES,
-    label_name,
-    label_values,
-    positives,
-)
+from transfusion_cli.datasets.families.chexpert_labels import FIVE, FOURTEEN, MIXED, TABLES, label_name, positives
 from transfusion_cli.datasets.families.chexpert_protocols import TRANSFUSION_IMAGES, partial_transfusion, settle
 from transfusion_cli.datasets.families.uncertain_labels import BlankPolicy, UncertainPolicy, apply_policies
 from transfusion_cli.errors import UserError
@@ -185,7 +177,8 @@ class CheXpertDataModule(ImageFilesDataModule):
         frame = read_table(path)
         frame.columns = frame.columns.str.replace("_", " ").str.strip()
         require_columns(frame, ["Path", *self._columns], path)
-        raw = np.stack([label_values(frame, label, path) for label in self._columns], axis=1)
+        allowed = "1, 0, -1 (uncertain) and blank (not mentioned)"
+        raw = np.stack([codes(frame, label, path, (1, 0, -1), allowed) for label in self._columns], axis=1)
         targets, keep = apply_policies(raw, self.uncertain, self.blank, self.seed)
         keep &= self._view(frame, path)
         parts = frame["Path"].str.extract(_PATH)

@@ -106,17 +106,15 @@ class ImageTableDataModule(MedicalDataModule):
     @cached_property
     def index(self) -> ImageIndex:
         """What the folder or the table says; read on first use."""
-        if self.table is None and self.root is None:
-            raise UserError(
-                "No data: give --data.root FOLDER, with one folder of images per class, or --data.table FILE"
-            )
-        if self.table is None:
-            assert self.root is not None
-            index = index_folder(self.root)
-        else:
+        if self.table is not None:
             patient = self.patient_column if self.patient_pattern is None else NO_PATIENTS
             columns = self.image_column, self.label_columns, self.split_column, patient
             index = index_table(self._table_path(self.table), *columns)
+        elif self.root is not None:
+            index = index_folder(self.root)
+        else:
+            what = "one folder of images per class"
+            raise UserError(f"No data: give --data.root FOLDER, with {what}, or --data.table FILE")
         if self.patient_pattern is not None:
             index.patients = patients_from_paths(index, self.patient_pattern)
         if index.patients is None and (self.patient_column or "").lower() != NO_PATIENTS:

@@ -92,7 +92,7 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         if self.view_position:
             return {"images": VIEWS[self.view_position]}
         counts = {"images": 112120, "patients": 30805}
-        if self._list("test_list.txt").is_file():
+        if (self.folder / "test_list.txt").is_file():
             counts |= {"train+val": 86524, "test": 25596}
         return counts | {f"class:{name}": FINDINGS[name] for name in self.class_names}
 
@@ -122,12 +122,9 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         prefixes = as_text(path.relative_to(self.folder).as_posix() + "/" for path in folders)
         return np.char.add(prefixes[where], names)
 
-    def _list(self, name: str) -> Path:
-        return self.folder / name
-
     def _split(self, names: np.ndarray) -> np.ndarray:
         """``train``, and ``test`` by the official lists where they are."""
-        lists = {"train": self._list("train_val_list.txt"), "test": self._list("test_list.txt")}
+        lists = {"train": self.folder / "train_val_list.txt", "test": self.folder / "test_list.txt"}
         if not all(path.is_file() for path in lists.values()):
             log.warning("No train_val_list.txt and test_list.txt in %s: test patients are drawn at random", self.folder)
             return np.full(len(names), "train")

@@ -95,11 +95,9 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
             split=np.repeat(["train", "predict"], [len(ids), len(unlabelled)]),
             # Nothing is measured on the unlabelled images, so their patients may recur: they stand for themselves.
             patients=None if patients is None else np.concatenate([patients, unlabelled]),
-            paths=np.concatenate(
-                [
-                    np.char.add("stage_2_train_images/", files),
-                    np.char.add(np.char.add("stage_2_test_images/", unlabelled), ".dcm"),
-                ]
+            paths=np.char.add(
+                np.repeat(["stage_2_train_images/", "stage_2_test_images/"], [len(ids), len(unlabelled)]),
+                np.char.add(np.concatenate([ids, unlabelled]), ".dcm"),
             ),
             source_labels=np.pad(pneumonia == 1, ((0, len(unlabelled)), (0, 0))),
         )

@@ -119,12 +119,9 @@ def _say_not_blank(column: pd.Series) -> None:
 
 
 def _flags(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for name in sorted(frame.columns, key=str):
-        if _yes(frame[name].iloc[:1000]) is not None:  # the first rows tell most columns of other things
-            yes = _yes(frame[name])
-            found |= {} if yes is None else {str(name): yes}
-    return found
+    # The first rows tell most columns of other things.
+    likely = [name for name in sorted(frame.columns, key=str) if _yes(frame[name].iloc[:1000]) is not None]
+    return {str(name): yes for name in likely if (yes := _yes(frame[name])) is not None}
 
 
 def _yes(column: pd.Series) -> np.ndarray | None:

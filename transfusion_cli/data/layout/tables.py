@@ -90,6 +90,18 @@ def refuse(
         )
 
 
+def codes(frame: pd.DataFrame, column: str, path: Path, known: Iterable[int], allowed: str) -> np.ndarray:
+    """A column of known numbers, float64 (N,), NaN where it is blank.
+
+    Raises:
+        UserError: any other value, by its row.
+    """
+    values = numbers(frame[column])
+    bad = ~np.isin(values, list(known)) & ~frame[column].isna().to_numpy()
+    refuse(bad, frame[column], column, path, allowed)
+    return values
+
+
 def _surplus_cut(frame: pd.DataFrame) -> pd.DataFrame:
     """The same table where rows end in commas that the header lacks: pandas takes the first cells for an index then."""
     import pandas as pd

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfusion_cli.data.layout.tables import numbers, refuse
 from transfusion_cli.datasets.families.uncertain_labels import UncertainPolicy
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
@@ -57,19 +55,6 @@ def label_name(name: str) -> str:
     if plain not in FOURTEEN:
         raise UserError(f"CheXpert has no label {name!r}\n{did_you_mean(plain, FOURTEEN)}")
     return plain
-
-
-def label_values(frame: pd.DataFrame, label: str, path: Path) -> np.ndarray:
-    """One label column as 1, 0, -1 (uncertain) and NaN (not mentioned), float (N,).
-
-    Raises:
-        UserError: any other value.
-    """
-    column = frame[label]
-    values = numbers(column)
-    bad = ~np.isin(values, (1, 0, -1)) & ~column.isna().to_numpy()
-    refuse(bad, column, label, path, "1, 0, -1 (uncertain) and blank (not mentioned)")
-    return values
 
 
 def positives(frame: pd.DataFrame) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
-from transfusion_cli.data.layout.tables import numbers, refuse, require_columns
+from transfusion_cli.data.layout.tables import codes, require_columns
 from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.datasets.families.fundus_image import FundusProcess
@@ -80,7 +80,5 @@ class FundusDataModule(ImageFilesDataModule):
             UserError: no such column, or what is no grade.
         """
         require_columns(frame, [column], path)
-        values = numbers(frame[column])
-        bad = ~np.isin(values, range(highest + 1)) & ~frame[column].isna().to_numpy()
-        refuse(bad, frame[column], column, path, f"0 to {highest}, or blank where unknown")
+        values = codes(frame, column, path, range(highest + 1), f"0 to {highest}, or blank where unknown")
         return np.asarray(np.nan_to_num(values, nan=-1).astype(np.int64))
