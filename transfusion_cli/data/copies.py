@@ -96,9 +96,5 @@ def _report(first: np.ndarray, labels: np.ndarray | None) -> None:
     if labels is not None:
         pairs = np.unique(np.column_stack([codes, np.nan_to_num(labels, nan=-1)]), axis=0)
         contradictory = int((np.bincount(pairs[:, 0].astype(np.int64), minlength=len(names)) > 1).sum())
-    log.info(
-        "%d images are exact copies of others and stay together: %d groups, %d with conflicting labels",
-        len(first) - len(names),
-        several,
-        contradictory,
-    )
+    text = "%d images are exact copies of others and stay together: %d groups, %d with conflicting labels"
+    log.info(text, len(first) - len(names), several, contradictory)

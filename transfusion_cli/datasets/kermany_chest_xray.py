@@ -14,7 +14,7 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
 _PATIENT = re.compile(r"(person\d+|IM-\d+)")
-"""``NORMAL2-IM-0115-0001`` counts as ``IM-0115``; other names stand for themselves."""
+"""``person1000`` or ``IM-0115`` (``NORMAL2-IM-0115-0001`` counts as the same); other names stand for themselves."""
 
 _CAUSE = re.compile(r"_(bacteria|virus)_")
 

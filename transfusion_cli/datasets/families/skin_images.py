@@ -114,11 +114,8 @@ class SkinImagesDataModule(ImageFilesDataModule):
         """Lesion by image; images that the table does not name, or gives no lesion, are lesions of their own."""
         path = find_table(self.folder, self.lesion_table)
         if path is None:
-            log.warning(
-                "No %s.csv in %s: several images of a lesion can be in different splits",
-                self.lesion_table,
-                self.folder,
-            )
+            text = "No %s.csv in %s: several images of a lesion can be in different splits"
+            log.warning(text, self.lesion_table, self.folder)
             return {}
         frame = read_table(path)
         require_columns(frame, ["image", "lesion_id"], path)
