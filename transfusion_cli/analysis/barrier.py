@@ -1,18 +1,16 @@
 """The loss along the straight line between two networks."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from pandas import DataFrame
 from torch import Tensor
 from torch.func import functional_call
 
-from transfusion_cli.analysis import tables
 from transfusion_cli.analysis.base import Analysis, Findings, natural, whole
 from transfusion_cli.analysis.evaluate import predict_all
 from transfusion_cli.analysis.scores import Metrics, scores_for
@@ -22,9 +20,6 @@ from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.errors import UserError
 from transfusion_cli.figure import Figure
 from transfusion_cli.models.batch_norm import batch_norm_layers, reestimate_statistics
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +60,7 @@ class Barrier(Analysis):
             rows += [{**common, **row, "loss_barrier": heights[pair]} for row in along]
         if not rows:
             raise UserError("No two of these networks have the same tensors: there is no line between them.")
-        figures = {"loss barrier": barrier_figure(tables.frame(rows), heights)}
+        figures = {"loss barrier": barrier_figure(DataFrame(rows), heights)}
         return Findings({"barrier": rows}, figures, "\n".join(lines))
 
 

@@ -1,7 +1,5 @@
 """First-layer filters: for the eye, and against Gabor's."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import cache

@@ -1,7 +1,5 @@
 """Networks to look at, loaded from what the user typed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Similarity of the layers of several networks over the same images."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How the figures of analyses look."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 

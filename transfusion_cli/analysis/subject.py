@@ -1,7 +1,5 @@
 """A network under analysis."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

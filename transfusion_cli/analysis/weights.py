@@ -1,13 +1,12 @@
 """How far weights have moved, tensor by tensor and stage by stage, and how many directions they use."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from pandas import DataFrame
 from torch import Tensor, nn
 
 from transfusion_cli.analysis import tables
@@ -19,9 +18,6 @@ from transfusion_cli.figure import Figure
 from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.models.stages import stage_of_tensors
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 
 class Weights(Analysis):
     """Movement of tensors and stages between each two networks, and effective ranks of each."""
@@ -31,7 +27,7 @@ class Weights(Analysis):
     def run(self, bench: Workbench) -> Findings:
         """Measure; the figure of movement keeps to before and after training where there is such a pair."""
         ranks = [row for network in bench.networks for row in _ranks(network.name, network.task.network)]
-        ranked = tables.frame(ranks)
+        ranked = DataFrame(ranks)
         figures = {"effective rank": rank_figure(ranked.assign(group=ranked["network"].map(bench.groups)))}
         share = (ranked["effective_rank"] / ranked["full_rank"]).groupby(ranked["network"], sort=False).mean()
         lines = ["Effective rank of weight matrices, mean share of full rank"]

@@ -1,7 +1,5 @@
 """Batch normalisation: finding the layers, re-estimating their running statistics."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import torch

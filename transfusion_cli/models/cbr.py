@@ -5,8 +5,6 @@ layer. Their text and their parameter table contradict each other on CBR-Tiny: `
 ``cbr_tiny_text`` the text.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

@@ -4,8 +4,6 @@ Three stages of width 16, 32 and 64 and parameter-free shortcuts (option A): 0.2
 ``cifar_resnet20``. They keep the full resolution in the first stage, which suits images of 28 to 64 pixels.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Gabor filters, the textbook's first layer."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """What our own backbones share: global pooling, a linear classifier, and timm's way to both."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

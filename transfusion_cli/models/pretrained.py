@@ -1,7 +1,5 @@
 """Networks by timm name, with weights from the hub, from a file or at random."""
 
-from __future__ import annotations
-
 import logging
 import socket
 from difflib import get_close_matches

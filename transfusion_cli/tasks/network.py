@@ -1,7 +1,5 @@
 """The network of a task: how it is made, and what is known of it once its strategy has had its say."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 
