@@ -10,7 +10,6 @@ from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.cli.config.parser import Parser
 from transfusion_cli.data.base import FALLBACK_SIZE, MedicalDataModule
 from transfusion_cli.errors import UserError
-from transfusion_cli.models.backbone_args import checked_backbone_args
 from transfusion_cli.models.facts import input_size
 from transfusion_cli.models.pretrained import build_network
 from transfusion_cli.models.weights_file import read_weights
@@ -76,6 +75,6 @@ def expected_size(model: Namespace) -> tuple[int, int]:
         if stated:
             return int(stated[-2]), int(stated[-1])
     with torch.device("meta"):
-        arguments = checked_backbone_args(given.get("backbone_args") or {})
-        network, _ = build_network(given["backbone"], num_outputs=1, pretrained=False, **arguments)
+        further = given.get("backbone_args")
+        network, _ = build_network(given["backbone"], num_outputs=1, pretrained=False, backbone_args=further)
     return input_size(network)[1:]

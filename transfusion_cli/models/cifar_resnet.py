@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs
 from torch import Tensor, nn
 
-from transfusion_cli.models.pooled_classifier import PooledClassifier
+from transfusion_cli.models.pooled_classifier import PooledClassifier, register
 
 WIDTHS = (16, 32, 64)
+DEPTHS = (20, 32, 44, 56, 110)
+"""0.27, 0.46, 0.66, 0.85 and 1.73 million parameters."""
 
 
 class BasicBlock(nn.Module):
@@ -127,7 +129,7 @@ TEXTURES_CFG: dict[str, Any] = SHARED_CFG | {
 }
 # The star, which has to come later, makes a tag the one meant by the bare name: files from elsewhere expect the usual
 # mean and std.
-UNTRAINED_CFGS: dict[str, Any] = {f"cifar_resnet{depth}.untrained*": SHARED_CFG for depth in (20, 32, 44, 56, 110)}
+UNTRAINED_CFGS: dict[str, Any] = {f"cifar_resnet{depth}.untrained*": SHARED_CFG for depth in DEPTHS}
 default_cfgs = generate_default_cfgs({"cifar_resnet20.textures": TEXTURES_CFG, **UNTRAINED_CFGS})
 
 
@@ -144,31 +146,5 @@ def _create(name: str, pretrained: bool, **kwargs: Any) -> CifarResNet:
     )
 
 
-@register_model
-def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-20 for CIFAR-sized images, 0.27 million parameters."""
-    return _create("cifar_resnet20", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet32(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-32 for CIFAR-sized images, 0.46 million parameters."""
-    return _create("cifar_resnet32", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet44(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-44 for CIFAR-sized images, 0.66 million parameters."""
-    return _create("cifar_resnet44", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet56(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-56 for CIFAR-sized images, 0.85 million parameters."""
-    return _create("cifar_resnet56", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet110(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-110 for CIFAR-sized images, 1.73 million parameters."""
-    return _create("cifar_resnet110", pretrained, **kwargs)
+for _depth in DEPTHS:
+    register(f"cifar_resnet{_depth}", _create)

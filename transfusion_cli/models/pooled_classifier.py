@@ -1,10 +1,12 @@
 """What our own backbones share: global pooling, a linear classifier, and timm's way to both."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import create_classifier
+from timm.layers.classifier import create_classifier
+from timm.models import register_model
 from torch import Tensor, nn
 
 
@@ -53,3 +55,18 @@ class PooledClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, K)."""
         return self.forward_head(self.forward_features(x))
+
+
+def register(name: str, make: Callable[..., nn.Module]) -> None:
+    """Have timm make a network of ours by its name, as ``make(name, pretrained, ...)``.
+
+    Args:
+        name: of the network.
+        make: in the module whose ``default_cfgs`` say what is known of it.
+    """
+
+    def entrypoint(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+        return make(name, pretrained, **kwargs)
+
+    entrypoint.__name__, entrypoint.__module__ = name, make.__module__
+    register_model(entrypoint)

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from transfusion_cli.models.backbone_args import checked_backbone_args
 from transfusion_cli.models.base_weights import BaseWeights
 from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.models.facts import head_names, input_size
@@ -108,7 +107,7 @@ class Recipe:
                 pretrained=pretrained,
                 drop_rate=self.dropout,
                 image_size=self.image_size,
-                **checked_backbone_args(self.backbone_args),
+                backbone_args=self.backbone_args,
             )
 
     def _initialised(self, loaded: nn.Module, base: BaseWeights, transfer: TransferStrategy) -> nn.Module:
