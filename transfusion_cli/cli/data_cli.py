@@ -1,7 +1,6 @@
 """What the actions of ``transfusion data`` share."""
 
-import argparse
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
@@ -9,31 +8,9 @@ from jsonargparse import Namespace
 from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.cli.config.parser import Parser
 from transfusion_cli.data.base import FALLBACK_SIZE, MedicalDataModule
-from transfusion_cli.errors import UserError
 from transfusion_cli.models.facts import input_size
 from transfusion_cli.models.pretrained import build_network
 from transfusion_cli.models.weights_file import read_weights
-
-
-class OwnFlags(argparse.ArgumentParser):
-    """The flags of one action; ``parse_known_args`` gives them, and the rest, which belongs to the config.
-
-    Args:
-        action: the word after ``transfusion data``.
-        description: what it does.
-    """
-
-    def __init__(self, action: str, description: str) -> None:
-        super().__init__(
-            prog=f"transfusion data {action}",
-            description=description,
-            epilog="Every key of the config is a flag too: --config FILE, --data.root DIR, ...",
-            allow_abbrev=False,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a UserError in place of printing the usage."""
-        raise UserError(f"{message}\nSee {self.prog} --help")
 
 
 class DataCLI(TransfusionCLI):
