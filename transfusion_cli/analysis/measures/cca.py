@@ -62,7 +62,8 @@ def pwcca(moments: PairMoments) -> Score:
     left, coefficients, _ = torch.linalg.svd(_whitened_cross(moments, w1, w2), full_matrices=False)
     # Variate i is (leftᵀ w1)_i · u; its inner products with the neurons are that row times the scatter matrix.
     weights = (left.T @ (w1 @ moments.xx)).abs().sum(dim=1)
-    return _score(moments, w1, w2, (weights * coefficients.clamp(0, 1)).sum() / weights.sum())
+    # For independent data weights and coefficients are independent: the plain mean's chance level.
+    return Score(float((weights * coefficients.clamp(0, 1)).sum() / weights.sum()), _chance(moments, w1, w2))
 
 
 def _whiteners(moments: PairMoments) -> tuple[Tensor, Tensor]:
@@ -87,14 +88,12 @@ def _whitened_cross(moments: PairMoments, w1: Tensor, w2: Tensor) -> Tensor:
 
 
 def _coefficients(moments: PairMoments, w1: Tensor, w2: Tensor) -> Tensor:
-    return torch.linalg.svdvals(_whitened_cross(moments, w1, w2)).clamp(0, 1)
+    return torch.clamp(torch.linalg.svdvals(_whitened_cross(moments, w1, w2)), 0, 1)
 
 
 def _mean_score(moments: PairMoments, w1: Tensor, w2: Tensor) -> Score:
-    return _score(moments, w1, w2, _coefficients(moments, w1, w2).mean())
+    return Score(float(_coefficients(moments, w1, w2).mean()), _chance(moments, w1, w2))
 
 
-def _score(moments: PairMoments, w1: Tensor, w2: Tensor, value: Tensor) -> Score:
-    # For independent data the weights of PWCCA do not depend on the coefficients: the plain mean's chance level.
-    chance = float(chance_coefficients(len(w1), len(w2), moments.n).mean())
-    return Score(float(value), chance, moments.n, moments.d1, moments.d2, len(w1), len(w2))
+def _chance(moments: PairMoments, w1: Tensor, w2: Tensor) -> float:
+    return float(chance_coefficients(len(w1), len(w2), moments.n).mean())

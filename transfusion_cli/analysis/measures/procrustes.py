@@ -28,5 +28,4 @@ def procrustes(moments: PairMoments) -> Score:
             "Compare another layer, or more data points."
         )
     value = min(float(torch.linalg.svdvals(moments.xy).sum()) / size, 1.0)
-    chance = chance_procrustes(moments.xx, moments.yy, moments.n)
-    return Score(value, chance, moments.n, moments.d1, moments.d2, moments.d1, moments.d2)
+    return Score(value, chance_procrustes(moments.xx, moments.yy, moments.n))

@@ -54,7 +54,7 @@ class PairMoments:
             raise ValueError(f"expected (n, {self.d1}) and (n, {self.d2}), got {tuple(x.shape)} and {tuple(y.shape)}")
         if not self.n:
             self._to(torch.device("cpu") if x.device.type == "mps" else x.device)
-        for x_rows, y_rows in zip(x.detach().split(ROWS), y.detach().split(ROWS), strict=True):
+        for x_rows, y_rows in zip(*(torch.split(z.detach(), ROWS) for z in (x, y)), strict=True):
             self._add(self._double(x_rows), self._double(y_rows))
 
     def _add(self, x: Tensor, y: Tensor) -> None:

@@ -69,4 +69,4 @@ def leading_whitener(scatter: Tensor, mean: Tensor, n: int, keep: float | int) -
     else:
         share = values[:rank].cumsum(0) / values[:rank].sum()
         count = min(int((share < keep).sum()) + 1, rank)
-    return (vectors[:, :count] * values[:count].rsqrt()).T
+    return torch.mul(vectors[:, :count], values[:count].rsqrt()).T
