@@ -28,13 +28,8 @@ class Similarity(Analysis):
         known = ", ".join(MEASURES)
         add("--measures", nargs="+", choices=[*MEASURES], default=["cca", "cka"], metavar="M", help=f"of {known}")
         add("--all-pairs", action="store_true", help="each layer with each, not only layers of the same name")
-        add(
-            "--positions",
-            type=whole,
-            default=16,
-            metavar="K",
-            help="drawn from each map; 0 takes the mean over the map",
-        )
+        drawn = "drawn from each map; 0 takes the mean over the map"
+        add("--positions", type=whole, default=16, metavar="K", help=drawn)
 
     def run(self, bench: Workbench) -> Findings:
         """Compare."""

@@ -133,7 +133,8 @@ def movement_figure(frame: DataFrame) -> Figure:
     stages = list(dict.fromkeys(rows["stage"]))
     figure = new_figure(2.6 + 3.1 * len(shown), 3.8)
     for position, role in enumerate(shown, start=1):
-        axes = new_axes(figure, position=(1, len(shown), position), title=role)
+        ylabel = "Relative L2 distance" if position == 1 else ""
+        axes = new_axes(figure, position=(1, len(shown), position), title=role, ylabel=ylabel)
         part = rows[rows["role"] == role]
         for (pair, own), (color, line) in zip(part.groupby("pair", sort=False), styles(), strict=False):
             mean = own.groupby("stage", sort=False)["value"].mean().reindex(stages)
@@ -141,8 +142,6 @@ def movement_figure(frame: DataFrame) -> Figure:
             axes.plot(stages, mean, color=color, linestyle=line, marker="o", markersize=4.5, label=label)
         put_layers(axes, stages)
         axes.set_ylim(bottom=0)
-        if position == 1:
-            axes.set_ylabel("Relative L2 distance")
     draw_legend(figure)
     return figure
 

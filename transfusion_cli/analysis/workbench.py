@@ -60,7 +60,7 @@ class Workbench:
         size, total = loader.batch_size or 1, len(loader.dataset)  # type: ignore[arg-type]
         images = images or size * (self.options.batches or len(loader))
         if images < total:
-            rows = torch.linspace(0, total - 1, images).round().long().unique().tolist()
+            rows = sorted(set(torch.linspace(0, total - 1, images).round().long().tolist()))
             part = Subset(loader.dataset, rows)
             loader = MedicalLoader(
                 part,

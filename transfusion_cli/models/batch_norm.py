@@ -54,7 +54,7 @@ def reestimate_statistics(
         for group in groups:
             network(group)
             count += 1
-        total = int(all_reduce(torch.tensor(float(count), device=_device(chosen))).item())
+        total = int(all_reduce(torch.tensor(float(count), device=next(network.parameters()).device)).item())
         if not total:
             raise ValueError("No images to estimate statistics from")
         for moment in moments:
@@ -70,10 +70,6 @@ def reestimate_statistics(
             layer.momentum = momentum
         for module, training in modes.items():
             module.training = training
-
-
-def _device(layers: list[_BatchNorm]) -> torch.device | None:
-    return next((layer.running_mean.device for layer in layers if layer.running_mean is not None), None)
 
 
 class _Moments:

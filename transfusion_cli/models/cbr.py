@@ -8,7 +8,6 @@ layer. Their text and their parameter table contradict each other on CBR-Tiny: `
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs
 from torch import Tensor, nn
 
@@ -54,7 +53,8 @@ class CBRBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature maps of the block."""
-        return self.pool(self.act(self.bn(self.conv(x))))
+        maps: Tensor = self.pool(self.act(self.bn(self.conv(x))))
+        return maps
 
 
 class CBRNet(PooledClassifier):
@@ -107,7 +107,6 @@ class CBRNet(PooledClassifier):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Patterns that put parameters into stem, blocks and head, as timm's layer decay needs them."""
         return {"stem": r"^stem\.", "blocks": r"^blocks\.(\d+)"}
@@ -123,7 +122,8 @@ class CBRNet(PooledClassifier):
                 f"images of {x.shape[-2]} x {x.shape[-1]} are too small for this CBR network\n"
                 f"Use --data.image_size {self.smallest_input} or larger, or same padding."
             )
-        return self.blocks(self.stem(x))
+        maps: Tensor = self.blocks(self.stem(x))
+        return maps
 
 
 def smallest_input(plan: CBRPlan, padding: Padding) -> int:

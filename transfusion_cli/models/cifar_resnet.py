@@ -7,7 +7,6 @@ Three stages of width 16, 32 and 64 and parameter-free shortcuts (option A): 0.2
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from timm.models import build_model_with_cfg, generate_default_cfgs
 from torch import Tensor, nn
@@ -43,7 +42,8 @@ class BasicBlock(nn.Module):
             half = self.new_channels // 2
             shortcut = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.new_channels - half))
         x = self.act1(self.bn1(self.conv1(x)))
-        return self.act2(self.bn2(self.conv2(x)) + shortcut)
+        maps: Tensor = self.act2(self.bn2(self.conv2(x)) + shortcut)
+        return maps
 
 
 class CifarResNet(PooledClassifier):
@@ -93,7 +93,6 @@ class CifarResNet(PooledClassifier):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Patterns that put parameters into stem, blocks (or stages) and head, as timm's layer decay needs them."""
         return {"stem": r"^(?:conv1|bn1)\.", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
@@ -101,7 +100,8 @@ class CifarResNet(PooledClassifier):
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to the last feature map (B, 64, H / 4, W / 4), rounded up."""
         x = self.act1(self.bn1(self.conv1(x)))
-        return self.layer3(self.layer2(self.layer1(x)))
+        maps: Tensor = self.layer3(self.layer2(self.layer1(x)))
+        return maps
 
 
 def checkpoint_filter_fn(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from timm.layers.classifier import create_classifier
 from timm.models import register_model
@@ -29,7 +28,6 @@ class PooledClassifier(nn.Module):
         self.num_features = self.head_hidden_size = width
         self.global_pool, self.fc = create_classifier(width, self.num_classes, global_pool, **factory)
 
-    @torch.jit.ignore
     def get_classifier(self, name_only: bool = False) -> str | nn.Module:
         """The classifier, or its name."""
         return "fc" if name_only else self.fc

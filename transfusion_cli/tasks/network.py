@@ -42,18 +42,7 @@ class Transferred:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What makes a network; the arguments are those of ``TransferTask``.
-
-    Args:
-        backbone: any timm model name.
-        pretrained: true, a file or false.
-        num_outputs: outputs of the head.
-        in_chans: input channels.
-        dropout: dropout before the head.
-        image_size: side of the input in pixels, for the architectures that fix it.
-        seed: of every random draw.
-        backbone_args: further arguments of the timm model.
-    """
+    """What makes a network: what ``TransferTask`` calls so."""
 
     backbone: str
     pretrained: bool | str
