@@ -95,9 +95,8 @@ def networks(specs: list[Spec], rest: list[str]) -> list[Network]:
     template = None
     if all(spec.path is None for spec in specs):
         cli = DataCLI(rest)
-        section = cli.own.model.init_args.as_dict()
         facts = {"target": cli.datamodule.target, "class_names": cli.datamodule.class_names}
-        template = {k: v for k, v in section.items() if k not in ("optimizer", "lr_scheduler")} | facts
+        template = cli.own.model.init_args.as_dict() | facts
     return load_networks(specs, template)
 
 

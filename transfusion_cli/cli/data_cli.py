@@ -1,7 +1,5 @@
 """What the actions of ``transfusion data`` share."""
 
-from typing import Any
-
 import torch
 from jsonargparse import Namespace
 
@@ -43,7 +41,7 @@ def expected_size(model: Namespace) -> tuple[int, int]:
 
     The network is built without memory for its weights.
     """
-    given: dict[str, Any] = vars(model.get("init_args", Namespace()))
+    given = dict(vars(model.init_args)) if "init_args" in model else {}
     if "backbone" not in given:
         return FALLBACK_SIZE
     weights = given.get("pretrained")

@@ -18,7 +18,8 @@ import yaml
 
 from transfusion_cli.cli.config import catalog
 from transfusion_cli.cli.config.chain import EXTENDS, chain
-from transfusion_cli.cli.config.resume import checkpoint_file, value_of
+from transfusion_cli.cli.config.flags import value_of
+from transfusion_cli.cli.config.resume import checkpoint_file
 from transfusion_cli.cli.config.shipped import find_config
 from transfusion_cli.cli.config.yaml_nodes import Place, items, nodes, root_of, shown
 from transfusion_cli.cli.data import check_action
