@@ -56,12 +56,7 @@ class PooledClassifier(nn.Module):
 
 
 def register(name: str, make: Callable[..., nn.Module]) -> None:
-    """Have timm make a network of ours by its name, as ``make(name, pretrained, ...)``.
-
-    Args:
-        name: of the network.
-        make: in the module whose ``default_cfgs`` say what is known of it.
-    """
+    """Have timm make a network by ``make(name, pretrained, ...)``, in whose module ``default_cfgs`` tell of it."""
 
     def entrypoint(pretrained: bool = False, **kwargs: Any) -> nn.Module:
         return make(name, pretrained, **kwargs)

@@ -14,9 +14,6 @@ from transfusion_cli.errors import UserError
 def cka(moments: PairMoments) -> Score:
     """Linear CKA without bias: 0 on average for independent representations, and negative about as often as positive.
 
-    Args:
-        moments: of the two representations.
-
     Raises:
         UserError: if there are fewer than 4 data points, or too few to tell a representation from noise.
     """
@@ -33,9 +30,6 @@ def cka(moments: PairMoments) -> Score:
 
 def biased_cka(moments: PairMoments) -> Score:
     """Linear CKA as first published, with a bias that nears 1 where neurons far outnumber data points.
-
-    Args:
-        moments: of the two representations.
 
     Raises:
         UserError: if a representation is constant.

@@ -14,9 +14,6 @@ def procrustes(moments: PairMoments) -> Score:
     Representations are centred and scaled to Frobenius norm 1, so it lies between 0 and 1. The representation with
     fewer neurons is taken as filled up with zeros, which changes nothing in the sum.
 
-    Args:
-        moments: of the two representations.
-
     Raises:
         UserError: if a representation is constant.
     """
