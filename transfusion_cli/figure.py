@@ -1,7 +1,5 @@
 """The figure that all pictures of this program are drawn on: texts in any script, and no global state."""
 
-from __future__ import annotations
-
 import logging
 import os
 import warnings
