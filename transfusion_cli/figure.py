@@ -1,7 +1,5 @@
 """The figure that all pictures of this program are drawn on: texts in any script, and no global state."""
 
-from __future__ import annotations
-
 import logging
 import os
 import warnings
@@ -35,7 +33,8 @@ class Figure(figure.Figure):
             text.set_fontfamily([*families, *(name for name in _others(missing) if name not in families)])
             text.set_parse_math(False)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
+            for known in ("Glyph .* missing from font", ".* does not support .* natively"):  # the latter before 3.11
+                warnings.filterwarnings("ignore", message=known, category=UserWarning)
             super().draw(renderer)
 
 

@@ -1,7 +1,5 @@
 """Locks between processes: one alone fills a cache, one alone writes into a run folder."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

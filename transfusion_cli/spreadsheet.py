@@ -1,7 +1,5 @@
 """Texts in CSV files that people open in a spreadsheet, which takes ``=HYPERLINK(...)`` for a program to run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +29,11 @@ def spreadsheet_plain(values: Iterable[Any]) -> list[Any]:
     return [value[1:] if _is_safe(value) else value for value in values]
 
 
-def spreadsheet_frame(frame: pd.DataFrame) -> pd.DataFrame:
+def spreadsheet_frame(frame: "pd.DataFrame") -> "pd.DataFrame":
     """A table with all its texts, those of the header too, made safe; numbers stay numbers."""
     import pandas as pd
 
-    def safe(column: pd.Series) -> Any:
+    def safe(column: "pd.Series") -> Any:
         return column if pd.api.types.is_numeric_dtype(column) else spreadsheet_safe(column)
 
     names = spreadsheet_safe(frame.columns)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A line for each row, its cells in columns as wide as they need."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def aligned(rows: Sequence[Sequence[str]], numbers: bool = False) -> list[str]:
+    """A line for each row, its cells in columns as wide as they need; all but the first to the right if ``numbers``."""
+    sides = ("<", *(">" if numbers else "<") * len(rows[0]))
+    columns = zip(sides, zip(*rows, strict=True), strict=False)
+    line = "  ".join(f"{{:{side}{max(map(len, column))}}}" for side, column in columns)
+    return [line.format(*row).rstrip() for row in rows]
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

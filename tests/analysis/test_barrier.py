@@ -34,7 +34,7 @@ def test_from_a_network_to_itself_there_is_no_barrier(statistics):
 
 def test_the_ends_are_the_networks_themselves_and_stay_so():
     a, b = subject("a", 0), subject("b", 1)
-    b = Subject("b", "b", b.network, lambda images: images * 2)  # another normalisation at the other end
+    b = Subject("b", b.network, lambda images: images * 2)  # another normalisation at the other end
     before = state(a.network), state(b.network)
     loader = CountingLoader(2)
     rows = line(a, b, loader)

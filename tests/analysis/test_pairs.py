@@ -94,6 +94,6 @@ def test_networks_of_other_architecture():
 def test_each_network_gets_its_own_normalisation():
     """Two networks that differ in what they expect of their input alone."""
     plain = subject("a")
-    shifted = Subject("b", "b", plain.network, lambda images: images * 3 - 2)
+    shifted = Subject("b", plain.network, lambda images: images * 3 - 2)
     values = [row["value"] for row in compare(plain, shifted, layers={"a": ["layer1"], "b": ["layer1"]})]
     assert all(value < 0.999 for value in values)

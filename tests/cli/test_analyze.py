@@ -163,6 +163,7 @@ def test_one_network_alone():
         (f"analyze {A} random:1 --positions -1", "--positions"),
         (f"analyze {A} random:1 --data.root_ x", "root"),
         ("analyze random:1 random:2", "--config"),
+        ("analyze random:1 random:2 --what weights --data.kind multiclass", "--config"),
         (f"analyze {A} {B} --what knn --split val --data.kind multiclass --what barrier", "Give the data"),
     ],
 )

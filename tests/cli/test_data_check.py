@@ -122,7 +122,7 @@ def test_empty_split_and_absent_class(tree, capsys):
     code, _ = check("--data.test_fraction 0")
     out = capsys.readouterr().out
     assert code == 1
-    assert "the test split is empty" in out and "no training sample has sick" in out
+    assert "The test split is empty" in out and "No training sample has sick" in out
 
 
 def test_the_training_subset_is_not_taken(tree, capsys):
@@ -157,7 +157,7 @@ def test_mistakes(tree, capsys):
     base = "data check --config images_bn --data.root . --data.table table.csv"
     assert "--workers" in mistake(f"{base} --workers some", capsys)
     assert "--workers must be at least 0" in mistake(f"{base} --workers -1", capsys)
-    assert "table not found" in mistake(base.replace("table.csv", "nowhere.csv"), capsys)
+    assert "Table not found" in mistake(base.replace("table.csv", "nowhere.csv"), capsys)
     assert "Did you mean" in mistake(f"{base} --data.bach_size 3", capsys)
 
 

@@ -36,7 +36,7 @@ def test_images_that_cannot_be_read_are_crossed_out(tmp_path, monkeypatch, capsy
     paths[1].unlink()
     transfusion("data show --config images_bn --data.root data --count 20 --epochs 1 --out some.png")
     said = capsys.readouterr().out
-    assert "Written to some.png" in said and "not a readable image: data/" in said
+    assert "Written to some.png" in said and "Not a readable image: data/" in said
     assert np.asarray(Image.open("some.png").convert("L")).std() > 10
     for path in paths[3::2]:
         path.unlink()

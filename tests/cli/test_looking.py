@@ -48,7 +48,7 @@ def test_a_table_as_spreadsheets_and_kaggle_write_it(home, capsys, caplog):
     (home / "images" / "t.csv").write_text(f"id_code;diagnosis;age\r\n{rows};;\r\n", encoding="utf-16")
     message = mistake(f"check {FLAGS}", capsys)
     assert message.endswith(
-        "no column 'label'\nin images/t.csv\ndiagnosis looks like one (--data.label_columns NAME)\n"
+        "No column 'label'\nin images/t.csv\ndiagnosis looks like one (--data.label_columns NAME)\n"
     )
     with caplog.at_level("INFO"):
         transfusion(f"check {FLAGS} --data.label_columns diagnosis")

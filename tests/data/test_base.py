@@ -33,7 +33,7 @@ def test_size_comes_from_the_option_or_the_model():
         ({"val_fraction": 1.0}, "val_fraction must lie between 0 and 1"),
         ({"seed": -1}, "seed must be at least 0"),
         ({"train_size": 1000}, "train_size 1000 is more than the 48 samples"),
-        ({"train_size": 1}, "no training sample has"),
+        ({"train_size": 1}, "No training sample has"),
         ({"augmentation": ["HorizontalFlipp"]}, "Did you mean HorizontalFlip"),
     ],
 )
@@ -44,7 +44,7 @@ def test_mistakes(options, message):
 
 def test_label_missing_from_a_subset_is_a_warning(caplog):
     ready(kind="multilabel", train_size=1)
-    assert "no training sample has" in caplog.text
+    assert "No training sample has" in caplog.text
 
 
 class ChoosyDataModule(TinyDataModule):

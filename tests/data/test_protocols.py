@@ -27,7 +27,7 @@ def test_images_are_dealt_out_whatever_their_patient():
 
 def test_thinning_out_keeps_the_other_splits():
     thin = table()
-    thin_out(thin, "train", 30, seed=0)
+    thin_out(thin, {"train": 30}, seed=0)
     assert [(thin.split == s).sum() for s in ("train", "test", "")] == [30, 10, 60]
 
 

@@ -114,7 +114,7 @@ def test_lists_of_folds_are_found_where_people_put_them(tmp_path, place):
 
 
 def test_folds_without_lists(root):
-    with pytest.raises(UserError, match=r"(?s)no dsfold3.txt.*--data.folds 5 --data.fold 3"):
+    with pytest.raises(UserError, match=r"(?s)No dsfold3.txt.*--data.folds 5 --data.fold 3"):
         _ = module(root, fold=3).samples
     tested = []
     for fold in (1, 2, 3, 4):
@@ -126,7 +126,7 @@ def test_folds_without_lists(root):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("|40|2|train", "|40|train", 1), r"cannot read line 1: .*\nin .*dsfold2.txt"),
+        (lambda text: text.replace("|40|2|train", "|40|train", 1), r"Cannot read line 1: .*\nin .*dsfold2.txt"),
         (lambda text: text.partition("\n")[2], r"1 images are not listed and 0 .* SOB_B_A-14-22549AB-40-001.png"),
         (
             lambda text: text + "SOB_B_F-14-1-40-001.png|40|2|train\n",
@@ -152,8 +152,8 @@ def test_a_name_that_tells_no_patient_is_an_error(tmp_path, name):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fold": 0}, "no fold 0 of 5"),
-        ({"fold": 6}, "no fold 6 of 5"),
+        ({"fold": 0}, "No fold 0 of 5"),
+        ({"fold": 6}, "No fold 6 of 5"),
         ({"fold": 1, "folds": 1}, "2 folds at least"),
         ({"test_fraction": 1.0}, "test_fraction must lie between"),
     ],

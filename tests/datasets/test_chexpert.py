@@ -130,7 +130,7 @@ def test_label_out_of_range_names_the_row(root, tmp_path):
 
 
 def test_missing_column(root, tmp_path):
-    with pytest.raises(UserError, match=r"no column 'Edema'\nin .*train.csv\nDid you mean Edemas\?"):
+    with pytest.raises(UserError, match=r"No column 'Edema'\nin .*train.csv\nDid you mean Edemas\?"):
         _ = edited(root, tmp_path, lambda text: text.replace("Edema", "Edemas", 1)).samples
 
 

@@ -108,7 +108,7 @@ def test_zip_parts_that_were_not_joined(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("image,level\n", "name,level\n", "no column 'image'"),
+        ("image,level\n", "name,level\n", "No column 'image'"),
         ("\n10_right", "\n10_rechts", r"'10_rechts' in column 'image', row 3"),
         ("\n10_right,1", "\n10_right,7", r"7 in column 'level', row 3"),
     ],

@@ -52,7 +52,7 @@ def test_a_folder_without_labels_or_table(home, monkeypatch, capsys):
     captured = capsys.readouterr()
     written = captured.out.splitlines()[-1].removeprefix("Written to ")
     left_out = (
-        "1 of 27 images could not be read and are left out, for example\nnot a readable image: shown/deeper/broken"
+        "1 of 27 images could not be read and are left out, for example\nNot a readable image: shown/deeper/broken"
     )
     assert left_out in captured.err
     found = table(cli.folder.path / written)

@@ -95,7 +95,7 @@ def test_what_is_missing_or_wrong_is_named(tmp_path):
     with pytest.raises(UserError, match="each image once"):
         _ = module(tmp_path).samples
     table.write_text(text.replace("dx,", "diagnosis,", 1))
-    with pytest.raises(UserError, match="no column 'image'"):
+    with pytest.raises(UserError, match="No column 'image'"):
         _ = module(tmp_path).samples
     table.write_text(text)
     (folder / "HAM10000_images_part_2").rename(tmp_path / "elsewhere")

@@ -146,7 +146,7 @@ def test_patients_under_other_names_never_part(tmp_path, name, caplog):
         groups = splits_of_patients(module(table=str(table)))
     assert sum(map(len, groups.values())) == 40
     assert f"patients: column {name}, 40 of them; --data.patient_column NAME takes another" in caplog.text
-    assert "no patients" not in caplog.text
+    assert "No patients" not in caplog.text
 
 
 def test_columns_that_look_like_patients_are_named(tmp_path, caplog):
@@ -220,28 +220,28 @@ def message_of(error):
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        ({"label": None}, {}, r"no column 'label'\nin .*table.csv\nnodule, oedema, patient look like one"),
+        ({"label": None}, {}, r"No column 'label'\nin .*table.csv\nnodule, oedema, patient look like one"),
         ({"label": None}, {}, r"\(--data.label_columns NAME\)"),
-        ({}, {"image_column": "file"}, r"no column 'file'\nin .*\n.*\(--data.image_column NAME\)"),
-        ({}, {"split_column": "fold"}, r"no column 'fold'\nin .*\n.*\(--data.split_column NAME\)"),
+        ({}, {"image_column": "file"}, r"No column 'file'\nin .*\n.*\(--data.image_column NAME\)"),
+        ({}, {"split_column": "fold"}, r"No column 'fold'\nin .*\n.*\(--data.split_column NAME\)"),
         (
             {},
             {"patient_column": "pateint"},
-            r"no column 'pateint'\nin .*\nDid you mean patient\? \(--data.patient_column",
+            r"No column 'pateint'\nin .*\nDid you mean patient\? \(--data.patient_column",
         ),
-        ({}, {"classes": ["healthy", "mild"]}, r"unknown value 'severe' in column 'label', row 6 \(8 such rows\)"),
-        ({}, {"label_columns": ["oedema", "label"]}, r"unknown value 'healthy' in column 'label', row 2"),
-        ({"split": ["train", "tset"] * 12}, {}, r"unknown value 'tset' in column 'split', row 3"),
+        ({}, {"classes": ["healthy", "mild"]}, r"Unknown value 'severe' in column 'label', row 6 \(8 such rows\)"),
+        ({}, {"label_columns": ["oedema", "label"]}, r"Unknown value 'healthy' in column 'label', row 2"),
+        ({"split": ["train", "tset"] * 12}, {}, r"Unknown value 'tset' in column 'split', row 3"),
         ({"split": ["train", "test"] * 12}, {}, r"12 patient\(s\) are in more than one split, for example 'p000'"),
-        ({"split": ["test"] * 24}, {}, r"the train split is empty"),
+        ({"split": ["test"] * 24}, {}, r"The train split is empty"),
         ({"label": ["same"] * 24}, {}, r"at least two classes, found \['same'\]"),
-        ({}, {"kind": "binary"}, r"a binary target has two classes, found 3"),
-        ({}, {"classes": ["healthy", "mild", "severe", "dead"]}, r"no training sample has 'dead'"),
-        ({"image": ["images/000_0.png"] * 24}, {}, r"repeated value 'images/000_0.png' in column 'image', row 3"),
+        ({}, {"kind": "binary"}, r"A binary target has two classes, found 3"),
+        ({}, {"classes": ["healthy", "mild", "severe", "dead"]}, r"No training sample has 'dead'"),
+        ({"image": ["images/000_0.png"] * 24}, {}, r"Repeated value 'images/000_0.png' in column 'image', row 3"),
         (
             {"patient": [None] + ["a"] * 23},
             {},
-            r"blank cell in column 'patient', row 2 .*\n.*\n.*--data.patient_column",
+            r"Blank cell in column 'patient', row 2 .*\n.*\n.*--data.patient_column",
         ),
         ({}, {"patient_column": "patient", "patient_pattern": "p"}, r"both tell the patients\nGive one"),
         ({}, {"window": (2048, 0)}, r"window must be a centre and a width above 0, got \[2048, 0\]\n.*--data.window"),
@@ -260,14 +260,14 @@ def test_class_absent_from_training(tmp_path):
     table = build_image_table(tmp_path, splits=True)
     given = pd.read_csv(table)
     edit(table, split=np.where(given["label"] == "mild", "test", given["split"]))
-    with pytest.raises(UserError, match="no training sample has 'mild'"):
+    with pytest.raises(UserError, match="No training sample has 'mild'"):
         module(table=str(table)).setup("fit")
 
 
 def test_empty_test_split(tmp_path):
     data = module(table=str(build_image_table(tmp_path)), test_fraction=0.0)
     data.setup("fit")
-    with pytest.raises(UserError, match="the test split is empty"):
+    with pytest.raises(UserError, match="The test split is empty"):
         data.setup("test")
 
 
@@ -292,7 +292,7 @@ def test_unreadable_image_is_named_when_read(tmp_path, workers):
     data = module(table=str(table), num_workers=workers)
     data.prepare_data()
     data.setup("fit")
-    with pytest.raises(UserError, match=r"^not a readable image: .*images/002_1.png\n") as error:
+    with pytest.raises(UserError, match=r"^Not a readable image: .*images/002_1.png\n") as error:
         list(data.train_dataloader())
     message_of(error)
 

@@ -94,7 +94,7 @@ def test_columns_are_found_by_name_and_demanded(tmp_path):
     )
     assert (module(tmp_path).samples.targets == expected).all()
     path.write_text(text.replace("AKIEC", "AK", 1))
-    with pytest.raises(UserError, match="no column 'AKIEC'"):
+    with pytest.raises(UserError, match="No column 'AKIEC'"):
         _ = module(tmp_path).samples
 
 

@@ -89,5 +89,5 @@ def test_missing_data_say_where_to_get_them(tmp_path):
     build(tmp_path)
     path = tmp_path / "ISIC_2019_Training_Metadata.csv"
     path.write_text(path.read_text().replace("lesion_id", "lesion", 1))
-    with pytest.raises(UserError, match=r"no column 'lesion_id'\n.*Metadata.csv\nDid you mean lesion"):
+    with pytest.raises(UserError, match=r"No column 'lesion_id'\n.*Metadata.csv\nDid you mean lesion"):
         _ = module(tmp_path).samples

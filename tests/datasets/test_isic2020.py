@@ -66,7 +66,7 @@ def test_the_second_version_of_the_table(tmp_path):
     ("old", "new", "message"),
     [
         ("benign,0", "benign,2", r"value 2 in column 'target', row 2 .*\nin .*\nAllowed: 0"),
-        ("IP_0000001", "", r"blank cell in column 'patient_id', row 5 .*\nin .*\nAllowed: a patient"),
+        ("IP_0000001", "", r"Blank cell in column 'patient_id', row 5 .*\nin .*\nAllowed: a patient"),
         (
             "ISIC_0015724",
             "ISIC_0015723",
@@ -77,7 +77,7 @@ def test_the_second_version_of_the_table(tmp_path):
             "ISIC_9999999",
             r"1 of the 89 images in .*GroundTruth.csv are missing, for example 'ISIC_9999999'",
         ),
-        ("patient_id", "patient", r"no column 'patient_id'"),
+        ("patient_id", "patient", r"No column 'patient_id'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, old, new, message):

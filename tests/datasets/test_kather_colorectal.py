@@ -55,7 +55,7 @@ def test_one_slide_left_out(root, name, caplog):
     assert slides(table, "test") == {"HE-08"}
     assert (table.split[table.patients == "HE-08"] == "test").all()
     assert "test split have no tile of ADIPOSE, EMPTY" in caplog.text
-    with pytest.raises(UserError, match=r"(?s)no tile of slide 11.*Slides there: 01, 02"):
+    with pytest.raises(UserError, match=r"(?s)No tile of slide 11.*Slides there: 01, 02"):
         _ = module(root, test_slide=11).samples
 
 
@@ -103,7 +103,7 @@ def test_protocol_of_the_paper_with_its_leak(root, caplog):
     [
         ({"literal": True}, "partial_transfusion"),
         ({"test_slide": 3, "protocol": "partial_transfusion"}, "Leave out one"),
-        ({"fold": 5}, "no fold 5 of 5"),
+        ({"fold": 5}, "No fold 5 of 5"),
         ({"folds": 1}, "2 folds at least"),
     ],
 )

@@ -68,13 +68,13 @@ def test_versions_are_told_apart(root, third, tmp_path):
     assert module(third).release == module(third, version=3).release == 3
     assert module(root).published["test"] == 968 and module(third).published["test"] == 1000
     assert len(module(third).samples) == 4 * (6 * 2 + 1 + 2) + 3
-    with pytest.raises(UserError, match=r"version 3 was asked for, but this is version 2 \(with val/\)"):
+    with pytest.raises(UserError, match=r"Version 3 was asked for, but this is version 2 \(with val/\)"):
         module(root, version=3).setup("fit")
-    with pytest.raises(UserError, match=r"version 2 was asked for, but this is version 3 \(no val/\)"):
+    with pytest.raises(UserError, match=r"Version 2 was asked for, but this is version 3 \(no val/\)"):
         module(third, version=2).setup("fit")
     # Without val/ and without the name that version 3 has, only the user knows.
     shutil.copytree(third / "CellData/OCT", tmp_path / "retina")
-    with pytest.raises(UserError, match="cannot tell whether this is version 2 without its val/ or version 3"):
+    with pytest.raises(UserError, match="Cannot tell whether this is version 2 without its val/ or version 3"):
         module(tmp_path).setup("fit")
     assert module(tmp_path, version=2).release == 2 and module(tmp_path, version=3).release == 3
 

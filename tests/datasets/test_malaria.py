@@ -97,7 +97,7 @@ def test_maps_that_cannot_be_right_are_refused(renamed):
     with pytest.raises(UserError, match=r"smear_1_cell_1.png belongs to two patients, Mrs. X and Mr. Y"):
         module(renamed).setup("fit")
     path.write_text("<html>not found</html>\n")
-    with pytest.raises(UserError, match=r"no cells in .*uninfected.csv"):
+    with pytest.raises(UserError, match=r"No cells in .*uninfected.csv"):
         module(renamed).setup("fit")
 
 

@@ -106,7 +106,7 @@ def test_own_errata_go_on_top(root, tmp_path):
     [
         ("image,grade\nnothing,2\n", "no image 'nothing'"),
         ("image,grade\n20051003_40000_0100_PP,4\n", r"4 in column 'grade', row 2"),
-        ("image,level\n20051003_40000_0100_PP,1\n", "no column 'grade'"),
+        ("image,level\n20051003_40000_0100_PP,1\n", "No column 'grade'"),
     ],
 )
 def test_mistakes_in_errata(root, tmp_path, text, message):
@@ -121,7 +121,7 @@ def test_all_files_in_one_folder(root, tmp_path, caplog):
             shutil.copy(path, tmp_path)
     table = module(tmp_path).samples
     assert len(table) == 17 and not any("/" in path for path in table.paths)
-    assert "tables of 2 of the 12 folders" in caplog.text
+    assert "Tables of 2 of the 12 folders" in caplog.text
 
 
 def test_tables_beside_the_folders(root, tmp_path):
@@ -138,7 +138,7 @@ def test_damaged_tables_and_a_missing_xlrd(tmp_path, root, monkeypatch):
         with pytest.raises(UserError, match="pip install xlrd"):
             _ = module(tmp_path).samples
     (tmp_path / "Base14/Annotation_Base14.xls").write_bytes(b"not Excel")
-    with pytest.raises(UserError, match=r"cannot read the table .*Annotation_Base14\.xls"):
+    with pytest.raises(UserError, match=r"Cannot read the table .*Annotation_Base14\.xls"):
         _ = module(tmp_path).samples
 
 

@@ -108,7 +108,7 @@ def test_an_unknown_header_and_images_elsewhere(root):
     table = root / "messidor_data.csv"
     text = table.read_text()
     table.write_text(text.replace("image_id", "file"))
-    with pytest.raises(UserError, match=r"(?s)no columns image_id.*id_code and diagnosis.*messidor_data\.csv"):
+    with pytest.raises(UserError, match=r"(?s)No columns image_id.*id_code and diagnosis.*messidor_data\.csv"):
         _ = module(root).samples
     table.write_text(text)
     (root / "IMAGES").rename(root.parent / f"{root.name}_moved")

@@ -76,7 +76,7 @@ def test_images_that_the_mapping_leaves_out(copy, caplog):
     assert list(table.patients[:3]) == [image_id(0), "00000000", "00000000"]
     assert "1 of 60 images are not in" in caplog.text
     path.write_text('{"not": "it"}')
-    with pytest.raises(UserError, match="not RSNA's mapping"):
+    with pytest.raises(UserError, match="Not RSNA's mapping"):
         _ = module(copy).samples
 
 
@@ -104,11 +104,11 @@ def test_contradictory_and_unknown_labels(copy):
     path = copy / "stage_2_train_labels.csv"
     text = path.read_text()
     path.write_text(text + f"{image_id(0)},1.0,2.0,3.0,4.0,1\n")
-    with pytest.raises(UserError, match=f"image {image_id(0)} has two values of 'Target'"):
+    with pytest.raises(UserError, match=f"Image {image_id(0)} has two values of 'Target'"):
         _ = module(copy).samples
     lines = text.splitlines()
     path.write_text("\n".join([*lines[:9], f"{image_id(8)},,,,,2", *lines[10:]]))
-    with pytest.raises(UserError, match=r"unknown value 2 in column 'Target', row 10"):
+    with pytest.raises(UserError, match=r"Unknown value 2 in column 'Target', row 10"):
         _ = module(copy).samples
 
 

@@ -17,7 +17,7 @@ DEEP = picture(0, depth=16)
 )
 def test_the_depth_that_the_greatest_value_tells(peak, bits, share):
     what, advice = depth_of(peak)
-    assert what.startswith(f"values reach {peak:,} of 65,535: these look like {bits}-bit images") and share in what
+    assert what.startswith(f"Values reach {peak:,} of 65,535: these look like {bits}-bit images") and share in what
     centre, width = map(float, advice.partition("[")[2].partition("]")[0].split(","))
     shown = scale(np.array([0, 2**bits - 1]), centre - width / 2, centre + width / 2)  # as read_image does
     assert shown.tolist() == [0, 1]
@@ -47,7 +47,7 @@ def test_12_bits_in_16(tmp_path, suffix, channels):
     table = build(tmp_path, DEEP >> 4, suffix)
     [finding] = [f for f in inspect(module(table, channels=channels), 0, False).findings if f.kind == "depth"]
     assert finding.level == "warning"
-    assert finding.message.startswith("values reach 4,095 of 65,535: these look like 12-bit images in 16-bit files")
+    assert finding.message.startswith("Values reach 4,095 of 65,535: these look like 12-bit images in 16-bit files")
     assert '--data.window "[2047.5, 4095]"' in finding.advice
     assert depth_remark(module(table, channels=channels)) == f"{finding.message}\n{finding.advice}"
 

@@ -49,7 +49,8 @@ def test_nothing_but_the_key_for_it_brings_weights_classes_or_channels(tmp_path,
 
 def test_a_checkpoint_path_cannot_come_in_by_the_back_door(tmp_path) -> None:
     with pytest.raises(UserError, match="cannot hold checkpoint_path"):
-        build_network("resnet18", num_outputs=2, pretrained=False, checkpoint_path=source_file(tmp_path, "resnet18"))
+        args = {"checkpoint_path": source_file(tmp_path, "resnet18")}
+        build_network("resnet18", num_outputs=2, pretrained=False, backbone_args=args)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_a_checkpoint_path_cannot_come_in_by_the_back_door(tmp_path) -> None:
 )
 def test_odd_arguments_are_the_users_and_told_in_three_lines(backbone: str, args: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said) as error:
-        build_network(backbone, num_outputs=2, pretrained=False, **args)
+        build_network(backbone, num_outputs=2, pretrained=False, backbone_args=args)
     assert len(str(error.value).splitlines()) <= 3
 
 

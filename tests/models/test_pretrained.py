@@ -198,7 +198,11 @@ def test_a_family_filter_renames_and_resizes(tmp_path: Path) -> None:
     donor = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=0, **options).state_dict()
     save_file(donor, tmp_path / "w.safetensors")
     network, report = build_network(
-        "vit_tiny_patch16_224", num_outputs=2, image_size=64, pretrained=tmp_path / "w.safetensors", **options
+        "vit_tiny_patch16_224",
+        num_outputs=2,
+        image_size=64,
+        pretrained=tmp_path / "w.safetensors",
+        backbone_args=options,
     )
     assert report.complete
     assert network.pos_embed.shape == (1, 17, 24)

@@ -169,7 +169,8 @@ def test_augmentation_named_by_a_run(home, capsys):
 def test_a_delta(payload, home):
     path = home / RUN / "checkpoints/delta.safetensors"
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        # clones: what is mapped into memory goes when its file is written over
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a dict)
         metadata = file.metadata()
     text = payload if isinstance(payload, str) else json.dumps(payload)
     for field in ("task", "base_source", "base_sha256", "format"):

@@ -10,7 +10,7 @@ from transfusion_cli.analysis.subject import Subject
 def subject(name: str = "a", seed: int = 0, backbone: str = "cifar_resnet20") -> Subject:
     """A pretrained-looking network in evaluation mode; images come as floats in [0, 1]."""
     network = randomised(backbone, seed).eval().requires_grad_(False)
-    return Subject(name, name, network, lambda images: (images - 0.5) / 0.25)
+    return Subject(name, network, lambda images: (images - 0.5) / 0.25)
 
 
 class CountingLoader:

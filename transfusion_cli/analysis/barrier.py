@@ -1,18 +1,16 @@
 """The loss along the straight line between two networks."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from pandas import DataFrame
 from torch import Tensor
 from torch.func import functional_call
 
-from transfusion_cli.analysis import tables
 from transfusion_cli.analysis.base import Analysis, Findings, natural, whole
 from transfusion_cli.analysis.evaluate import predict_all
 from transfusion_cli.analysis.scores import Metrics, scores_for
@@ -21,10 +19,7 @@ from transfusion_cli.analysis.subject import Batch, Subject
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.errors import UserError
 from transfusion_cli.figure import Figure
-from transfusion_cli.models.batch_norm import batch_norm_layers, reestimate_statistics
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from transfusion_cli.models.batch_norm import reestimate_statistics
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +60,7 @@ class Barrier(Analysis):
             rows += [{**common, **row, "loss_barrier": heights[pair]} for row in along]
         if not rows:
             raise UserError("No two of these networks have the same tensors: there is no line between them.")
-        figures = {"loss barrier": barrier_figure(tables.frame(rows), heights)}
+        figures = {"loss barrier": barrier_figure(DataFrame(rows), heights)}
         return Findings({"barrier": rows}, figures, "\n".join(lines))
 
 
@@ -112,11 +107,9 @@ def interpolate(
     network.eval()
 
     def at(alpha: float) -> Callable[[Tensor], Tensor]:
-        def forward(images: Tensor) -> Tensor:
-            state = _between(a, b, alpha) | buffers.get(alpha, {})
-            return functional_call(network, state, (_input(a, b, alpha, images),))
-
-        return forward
+        return lambda images: functional_call(
+            network, _between(a, b, alpha) | buffers.get(alpha, {}), (_input(a, b, alpha, images),)
+        )
 
     logits, targets = predict_all({str(alpha): at(alpha) for alpha in alphas}, batches, device)
     metrics = {alpha: score(logits[str(alpha)], targets) for alpha in alphas}
@@ -149,13 +142,8 @@ def check_same(a: Subject, b: Subject) -> None:
 
 def same_statistics(a: Subject, b: Subject) -> bool:
     """Whether the running statistics of two networks are bit-identical."""
-    ours, theirs = batch_norm_layers(a.network), batch_norm_layers(b.network)
-    return all(
-        torch.equal(buffer, dict(theirs[layer].named_buffers())[name])
-        for layer, module in ours.items()
-        for name, buffer in module.named_buffers()
-        if name in ("running_mean", "running_var")
-    )
+    ours, theirs = a.network.state_dict(), b.network.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours if name.endswith(("running_mean", "running_var")))
 
 
 def _between(a: Subject, b: Subject, alpha: float) -> dict[str, Tensor]:

@@ -1,7 +1,5 @@
 """What an analysis is, and which there are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple

@@ -1,7 +1,5 @@
 """Many variants of a network on the same batches, each batch read once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 
 import torch

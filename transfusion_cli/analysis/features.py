@@ -1,7 +1,5 @@
 """What networks make of images, kept: the features that a layer gives for each of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """First-layer filters: for the eye, and against Gabor's."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -9,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from transfusion_cli.analysis.base import Analysis, Findings
 from transfusion_cli.analysis.style import FONT, new_figure
@@ -77,8 +76,7 @@ def gabor_likeness(filters: Tensor) -> Tensor:
     """
     bank = gabor_bank(BANK, (filters.shape[1], filters.shape[2])).flatten(1)
     flat = filters.double().flatten(1)
-    flat = flat - flat.mean(dim=1, keepdim=True)
-    flat = flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    flat = F.normalize(flat - flat.mean(dim=1, keepdim=True), dim=1)
     return (flat @ bank.T).abs().amax(dim=1).clamp(max=1.0)
 
 

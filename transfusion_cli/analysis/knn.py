@@ -1,11 +1,10 @@
 """Nearest neighbours in the space of a layer: what can be read off it without training."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from pandas import DataFrame
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,9 +16,6 @@ from transfusion_cli.analysis.style import TITLES, draw_legend, new_axes, new_fi
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.figure import Figure
 from transfusion_cli.targets import Target
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MEASURES = ("accuracy", "auroc")
 
@@ -43,7 +39,7 @@ class NearestNeighbours(Analysis):
             for batches in (bench.batches("reference", "train", options.reference), bench.batches("queries"))
         )
         rows = neighbour_metrics(reference, queries, data.target, data.class_names, options.neighbours)
-        frame = tables.frame(rows)
+        frame = DataFrame(rows)
         frame["group"] = frame["network"].map(bench.groups)
         figures, texts = {}, []
         for measure in MEASURES:

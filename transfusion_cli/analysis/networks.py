@@ -1,7 +1,5 @@
 """Networks to look at, loaded from what the user typed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +29,7 @@ class Network:
     @property
     def subject(self) -> Subject:
         """The network for analysis."""
-        return Subject(self.name, self.spec.group, self.task.network, self.task.normalise)
+        return Subject(self.name, self.task.network, self.task.normalise)
 
     def layers(self, patterns: Sequence[str] | None = None) -> list[str]:
         """Names of the layers to look at: those that glob patterns fit, or timm's stages without any.

@@ -1,7 +1,5 @@
 """Similarity of the layers of several networks over the same images."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +7,6 @@ from itertools import combinations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from transfusion_cli.analysis.measures import MEASURES
 from transfusion_cli.analysis.measures.score import Score
@@ -65,7 +62,7 @@ def layer_similarity(
             score = _score(measure, pair, key)
             names = dict(zip(("network_a", "network_b", "layer_a", "layer_b"), key, strict=True))
             values = {"measure": measure, "value": score.value, "chance": score.chance}
-            rows.append({**names, **values, "d_a": score.d1, "d_b": score.d2, "n": score.n})
+            rows.append({**names, **values, "d_a": pair.d1, "d_b": pair.d2, "n": pair.n})
     return rows
 
 
@@ -89,15 +86,12 @@ def gather_moments(
                 subject(images)
                 seen[subject.name] = taps.take()
         for key in keys:
-            x, y = _aligned(seen[key[0]][key[2]], seen[key[1]][key[3]], pool=not positions)
+            a, b = seen[key[0]][key[2]], seen[key[1]][key[3]]
+            x, y = (a.points, b.points) if positions and a.size == b.size else (a.pooled, b.pooled)
             if key not in moments:
                 moments[key] = PairMoments(x.shape[1], y.shape[1])
             moments[key].update(x, y)
     return moments
-
-
-def _aligned(a: Activation, b: Activation, pool: bool) -> tuple[Tensor, Tensor]:
-    return (a.points, b.points) if a.size == b.size and not pool else (a.pooled, b.pooled)
 
 
 def _keys(subjects: Sequence[Subject], layers: Mapping[str, Sequence[str]], all_pairs: bool) -> list[Key]:
@@ -116,4 +110,4 @@ def _score(measure: str, pair: PairMoments, key: Key) -> Score:
         return MEASURES[measure](pair)
     except UserError as error:
         logger.warning("%s of %s (%s) and %s (%s) is undefined: %s", measure, key[2], key[0], key[3], key[1], error)
-        return Score(math.nan, math.nan, pair.n, pair.d1, pair.d2, 0, 0)
+        return Score(math.nan, math.nan)

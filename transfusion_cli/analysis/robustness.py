@@ -1,14 +1,13 @@
 """What a network loses when one stage forgets what it learned."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from pandas import DataFrame
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -25,9 +24,6 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.figure import Figure
 from transfusion_cli.models.stages import stage_of_tensors
 from transfusion_cli.tasks.restore import saved_arguments
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +47,7 @@ class Robustness(Analysis):
                 rows += [{"network": network.name, **row} for row in found]
         if not rows:
             raise UserError("robustness looks at trained networks.\nName a checkpoint or a run folder.")
-        frame = tables.frame(rows)
+        frame = DataFrame(rows)
         auroc = frame[frame["measure"] == "auroc"]
         trained = auroc["stage"] == TRAINED
         whole = ", ".join(f"{row.network} {row.value:.3f}" for row in auroc[trained].itertuples())

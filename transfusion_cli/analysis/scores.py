@@ -1,7 +1,5 @@
 """How good a network's answers are, as analyses state it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from torch import Tensor

@@ -1,12 +1,11 @@
 """Similarity of representations, layer by layer, each score beside its chance level."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
 from transfusion_cli.analysis import tables
 from transfusion_cli.analysis.base import Analysis, Findings, whole
@@ -16,9 +15,6 @@ from transfusion_cli.analysis.style import FONT, colors, draw_legend, new_axes, 
 from transfusion_cli.analysis.taps import POOLED
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.figure import Figure
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 class Similarity(Analysis):
@@ -32,13 +28,8 @@ class Similarity(Analysis):
         known = ", ".join(MEASURES)
         add("--measures", nargs="+", choices=[*MEASURES], default=["cca", "cka"], metavar="M", help=f"of {known}")
         add("--all-pairs", action="store_true", help="each layer with each, not only layers of the same name")
-        add(
-            "--positions",
-            type=whole,
-            default=16,
-            metavar="K",
-            help="drawn from each map; 0 takes the mean over the map",
-        )
+        drawn = "drawn from each map; 0 takes the mean over the map"
+        add("--positions", type=whole, default=16, metavar="K", help=drawn)
 
     def run(self, bench: Workbench) -> Findings:
         """Compare."""
@@ -109,7 +100,7 @@ def start_and_end(rows: DataFrame) -> DataFrame:
         start = values.get((frozenset(f"init:{name}" for name in key), row.layer_a))
         if start is not None:
             points.append({"layer": row.layer_a, "pair": row.pair, "start": start, "end": row.value})
-    return tables.frame(points)
+    return DataFrame(points)
 
 
 def similarity_table(frame: DataFrame) -> str:

@@ -1,9 +1,8 @@
 """A network as the user names it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.run_folder import RunFolder
@@ -29,7 +28,7 @@ class Spec:
     seed: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> Spec:
+    def parse(cls, text: str) -> Self:
         """Read ``PATH``, ``init:PATH``, ``pretrained:PATH`` or ``random:SEED``.
 
         Raises:

@@ -1,14 +1,13 @@
 """How the figures of analyses look."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 
 from matplotlib.axes import Axes
 
 from transfusion_cli.figure import Figure
-from transfusion_cli.reports.figures import COLORS, FONT, STYLES
+from transfusion_cli.reports.figures import COLORS, STYLES
+from transfusion_cli.reports.figures import FONT as FONT
 
 TITLES = {"loss": "Loss", "auroc": "AUROC", "accuracy": "Accuracy"}
 

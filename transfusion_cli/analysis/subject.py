@@ -1,7 +1,5 @@
 """A network under analysis."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,16 +15,15 @@ class Subject:
 
     Args:
         name: what tables and figures call it.
-        group: what it has in common with its repetitions, such as other seeds of the same run.
         network: in evaluation mode.
         normalise: makes the images of the data the network's input.
     """
 
     name: str
-    group: str
     network: nn.Module
     normalise: Callable[[Tensor], Tensor]
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits of images as the data give them."""
-        return self.network(self.normalise(images))
+        logits: Tensor = self.network(self.normalise(images))
+        return logits

@@ -1,19 +1,6 @@
 """Tables of what was found, for figures and for the terminal."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-
-def frame(rows: Sequence[dict[str, Any]]) -> DataFrame:
-    """Rows as a pandas table."""
-    from pandas import DataFrame
-
-    return DataFrame(rows)
+from pandas import DataFrame
 
 
 def text(table: DataFrame) -> str:

@@ -1,7 +1,5 @@
 """Activations of named layers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

@@ -1,13 +1,12 @@
 """How far weights have moved, tensor by tensor and stage by stage, and how many directions they use."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from pandas import DataFrame
 from torch import Tensor, nn
 
 from transfusion_cli.analysis import tables
@@ -19,9 +18,6 @@ from transfusion_cli.figure import Figure
 from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.models.stages import stage_of_tensors
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 
 class Weights(Analysis):
     """Movement of tensors and stages between each two networks, and effective ranks of each."""
@@ -31,7 +27,7 @@ class Weights(Analysis):
     def run(self, bench: Workbench) -> Findings:
         """Measure; the figure of movement keeps to before and after training where there is such a pair."""
         ranks = [row for network in bench.networks for row in _ranks(network.name, network.task.network)]
-        ranked = tables.frame(ranks)
+        ranked = DataFrame(ranks)
         figures = {"effective rank": rank_figure(ranked.assign(group=ranked["network"].map(bench.groups)))}
         share = (ranked["effective_rank"] / ranked["full_rank"]).groupby(ranked["network"], sort=False).mean()
         lines = ["Effective rank of weight matrices, mean share of full rank"]
@@ -137,7 +133,8 @@ def movement_figure(frame: DataFrame) -> Figure:
     stages = list(dict.fromkeys(rows["stage"]))
     figure = new_figure(2.6 + 3.1 * len(shown), 3.8)
     for position, role in enumerate(shown, start=1):
-        axes = new_axes(figure, position=(1, len(shown), position), title=role)
+        ylabel = "Relative L2 distance" if position == 1 else ""
+        axes = new_axes(figure, position=(1, len(shown), position), title=role, ylabel=ylabel)
         part = rows[rows["role"] == role]
         for (pair, own), (color, line) in zip(part.groupby("pair", sort=False), styles(), strict=False):
             mean = own.groupby("stage", sort=False)["value"].mean().reindex(stages)
@@ -145,8 +142,6 @@ def movement_figure(frame: DataFrame) -> Figure:
             axes.plot(stages, mean, color=color, linestyle=line, marker="o", markersize=4.5, label=label)
         put_layers(axes, stages)
         axes.set_ylim(bottom=0)
-        if position == 1:
-            axes.set_ylabel("Relative L2 distance")
     draw_legend(figure)
     return figure
 

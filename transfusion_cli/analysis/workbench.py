@@ -1,25 +1,20 @@
 """What analyses work on."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from pandas import DataFrame
 from torch.utils.data import Subset
 from tqdm import tqdm
 
-from transfusion_cli.analysis import tables
 from transfusion_cli.analysis.networks import Network
 from transfusion_cli.analysis.subject import Batch, Subject
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.loader import MedicalLoader
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass
@@ -65,7 +60,7 @@ class Workbench:
         size, total = loader.batch_size or 1, len(loader.dataset)  # type: ignore[arg-type]
         images = images or size * (self.options.batches or len(loader))
         if images < total:
-            rows = torch.linspace(0, total - 1, images).round().long().unique().tolist()
+            rows = sorted(set(torch.linspace(0, total - 1, images).round().long().tolist()))
             part = Subset(loader.dataset, rows)
             loader = MedicalLoader(
                 part,
@@ -90,7 +85,7 @@ class Workbench:
         Args:
             rows: with network_a and network_b.
         """
-        frame = tables.frame(rows)
+        frame = DataFrame(rows)
         names = list(zip(frame["network_a"], frame["network_b"], strict=True))
         frame["before_after"] = [self._before_after(*pair) for pair in names]
         frame["pair"] = [self._pair(*pair) for pair in names]

@@ -15,7 +15,8 @@ from transfusion_cli.analysis.networks import Network, load_networks
 from transfusion_cli.analysis.spec import Spec
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.cli.app import follow
-from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
+from transfusion_cli.cli.data_cli import DataCLI
+from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import require_writable, whole_file, write_text
@@ -72,8 +73,9 @@ def run(verb: str, args: list[str]) -> Path:
 
 def flags(known: Mapping[str, Analysis]) -> OwnFlags:
     """The verb's own flags and those of the analyses; all others belong to the config of the data."""
-    parser = OwnFlags("analyze", "Compare representations and weights of networks, layer by layer, on your own images.")
-    parser.prog, parser.usage = "transfusion analyze", USAGE
+    about = "Compare representations and weights of networks, layer by layer, on your own images."
+    parser = OwnFlags("analyze", about, config=True)
+    parser.usage = USAGE
     add = parser.add_argument
     default = ["similarity", "weights", "filters"]
     add("--what", nargs="+", choices=[*known], default=default, metavar="WHAT", help=f"of {', '.join(known)}")
@@ -93,9 +95,8 @@ def networks(specs: list[Spec], rest: list[str]) -> list[Network]:
     template = None
     if all(spec.path is None for spec in specs):
         cli = DataCLI(rest)
-        section = cli.own.model.init_args.as_dict()
         facts = {"target": cli.datamodule.target, "class_names": cli.datamodule.class_names}
-        template = {k: v for k, v in section.items() if k not in ("optimizer", "lr_scheduler")} | facts
+        template = cli.own.model.init_args.as_dict() | facts
     return load_networks(specs, template)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from transfusion_cli.cli import recording, slurm
 from transfusion_cli.cli.config.before_training import check_monitors, check_trainer
@@ -212,7 +212,8 @@ class TransfusionCLI(LightningCLI):
     @property
     def own(self) -> Namespace:
         """The parsed configuration of the verb."""
-        return self.config[self.config.subcommand]
+        own: Namespace = self.config[self.config.subcommand]
+        return own
 
     @property
     def trust(self) -> str:
@@ -222,7 +223,7 @@ class TransfusionCLI(LightningCLI):
     def saved_config(self) -> str:
         """The whole resolved configuration as YAML, which any verb reads again."""
         fresh = Namespace({**vars(self.own), "ckpt_path": None})  # what it resumed from is no part of what it is
-        return self._parser(self.config.subcommand).dump(fresh, skip_unset=False)
+        return str(self._parser(self.config.subcommand).dump(fresh, skip_unset=False))
 
     # --- running --------------------------------------------------------------------------------------------
 

@@ -1,15 +1,15 @@
 """``transfusion compare``: runs side by side, those that differ in nothing but the seed as one row."""
 
-import argparse
 import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from transfusion_cli import text
+from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_text
 from transfusion_cli.metrics.time_to_event import horizon, restricted_mean
@@ -57,30 +57,24 @@ class Group(NamedTuple):
         return ", ".join(f"{name} ({', '.join(_few(folders))})" for name, folders in versions.items())
 
 
-class Flags(argparse.ArgumentParser):
+def flags() -> OwnFlags:
     """The flags of ``compare``."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            prog="transfusion compare",
-            description="One row for each group of runs that differ in nothing but the seed: steps to the target, best "
-            "validation metric, test metric, over the seeds.",
-            allow_abbrev=False,
-        )
-        add = self.add_argument
-        add("runs", nargs="+", metavar="RUN", help="run folder, folder of runs, pattern, or name of runs under --root")
-        add("--root", type=Path, default=ROOT, metavar="DIR", help="where runs are looked for by name")
-        add("--metric", metavar="NAME", help="metric, such as auroc; by default the one that checkpoints are kept by")
-        add("--out", type=Path, metavar="FILE.csv", help="also write the numbers there, a row for each")
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a UserError in place of printing the usage."""
-        raise UserError(f"{message}\nSee {self.prog} --help")
+    about = (
+        "One row for each group of runs that differ in nothing but the seed: steps to the target, best validation "
+        "metric, test metric, over the seeds."
+    )
+    parser = OwnFlags("compare", about)
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="run folder, folder of runs, pattern, or name of runs under --root")
+    add("--root", type=Path, default=ROOT, metavar="DIR", help="where runs are looked for by name")
+    add("--metric", metavar="NAME", help="metric, such as auroc; by default the one that checkpoints are kept by")
+    add("--out", type=Path, metavar="FILE.csv", help="also write the numbers there, a row for each")
+    return parser
 
 
 def run(verb: str, args: list[str]) -> list[Group]:
     """Print the table and write the file that was asked for."""
-    own = Flags().parse_args(args)
+    own = flags().parse_args(args)
     groups = compare([RunRecord.read(folder) for folder in find_runs(own.runs, own.root)], own.metric)
     print(table(groups))
     if own.out is not None:

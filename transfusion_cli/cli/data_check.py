@@ -4,7 +4,8 @@ import json
 import textwrap
 from pathlib import Path
 
-from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
+from transfusion_cli.cli.data_cli import DataCLI
+from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import require_writable, write_text
@@ -12,6 +13,7 @@ from transfusion_cli.inspection.counts import co_occurrence
 from transfusion_cli.inspection.finding import LEVELS
 from transfusion_cli.inspection.report import Report, inspect
 from transfusion_cli.spreadsheet import spreadsheet_frame
+from transfusion_cli.text import aligned
 from transfusion_cli.versions import free_path
 
 WIDTH = 110
@@ -27,7 +29,8 @@ def run(args: list[str]) -> Report:
     Raises:
         SystemExit: 1 where something would make results wrong.
     """
-    flags = OwnFlags("check", "Read every image: what is missing, damaged, there twice or on both sides of a split.")
+    about = "Read every image: what is missing, damaged, there twice or on both sides of a split."
+    flags = OwnFlags("data check", about, config=True)
     flags.add_argument("--out", type=Path, metavar="DIR", help="write report.json, problems.csv and exclude.txt there")
     flags.add_argument("--workers", type=int, metavar="N", help="processes that read images; all cores by default")
     own, rest = flags.parse_known_args(args)
@@ -73,7 +76,7 @@ def counts_table(report: Report) -> str:
         name = f"  {name}" if name != "unknown" or data.target != "multilabel" else "  labels unknown"
         shared = [(number, part["images"]) for number, part in zip(numbers, counts.values(), strict=True)]
         rows.append([name, *(_with_share(*pair) if "unknown" not in name else f"{pair[0]:,}" for pair in shared)])
-    return _table(rows)
+    return "\n".join(aligned(rows, numbers=True))
 
 
 def images_text(report: Report) -> str:
@@ -115,16 +118,7 @@ def _matrix(report: Report) -> str:
     letters = [chr(ord("a") + i) for i in range(len(names))]
     rows = [["", *letters]]
     rows += [[f"{letters[i]}  {name}", *(f"{n:,}" for n in together[i])] for i, name in enumerate(names)]
-    return _table(rows)
-
-
-def _table(rows: list[list[str]]) -> str:
-    """Columns of equal width, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        (f"{row[0]:<{widths[0]}}  " + "  ".join(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True)))
-        for row in rows
-    )
+    return "\n".join(aligned(rows, numbers=True))
 
 
 def _with_share(number: int, whole: int) -> str:

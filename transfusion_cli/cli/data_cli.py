@@ -1,40 +1,14 @@
 """What the actions of ``transfusion data`` share."""
 
-import argparse
-from typing import Any, NoReturn
-
 import torch
 from jsonargparse import Namespace
 
 from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.cli.config.parser import Parser
 from transfusion_cli.data.base import FALLBACK_SIZE, MedicalDataModule
-from transfusion_cli.errors import UserError
-from transfusion_cli.models.backbone_args import checked_backbone_args
 from transfusion_cli.models.facts import input_size
 from transfusion_cli.models.pretrained import build_network
 from transfusion_cli.models.weights_file import read_weights
-
-
-class OwnFlags(argparse.ArgumentParser):
-    """The flags of one action; ``parse_known_args`` gives them, and the rest, which belongs to the config.
-
-    Args:
-        action: the word after ``transfusion data``.
-        description: what it does.
-    """
-
-    def __init__(self, action: str, description: str) -> None:
-        super().__init__(
-            prog=f"transfusion data {action}",
-            description=description,
-            epilog="Every key of the config is a flag too: --config FILE, --data.root DIR, ...",
-            allow_abbrev=False,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a UserError in place of printing the usage."""
-        raise UserError(f"{message}\nSee {self.prog} --help")
 
 
 class DataCLI(TransfusionCLI):
@@ -67,7 +41,7 @@ def expected_size(model: Namespace) -> tuple[int, int]:
 
     The network is built without memory for its weights.
     """
-    given: dict[str, Any] = vars(model.get("init_args", Namespace()))
+    given = dict(vars(model.init_args)) if "init_args" in model else {}
     if "backbone" not in given:
         return FALLBACK_SIZE
     weights = given.get("pretrained")
@@ -76,6 +50,6 @@ def expected_size(model: Namespace) -> tuple[int, int]:
         if stated:
             return int(stated[-2]), int(stated[-1])
     with torch.device("meta"):
-        arguments = checked_backbone_args(given.get("backbone_args") or {})
-        network, _ = build_network(given["backbone"], num_outputs=1, pretrained=False, **arguments)
+        further = given.get("backbone_args")
+        network, _ = build_network(given["backbone"], num_outputs=1, pretrained=False, backbone_args=further)
     return input_size(network)[1:]

@@ -6,7 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
-from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
+from transfusion_cli.cli.data_cli import DataCLI
+from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.data.cache.build import build_cache, bytes_of
 from transfusion_cli.errors import UserError
@@ -16,10 +17,10 @@ DEFAULT_FOLDER = "data_cache"
 
 def run(args: list[str]) -> DataCLI:
     """Decode, and say what was written and how to use it."""
-    flags = OwnFlags("prepare", "Decode and resize every image once; training with --data.cache then reads the result.")
-    flags.add_argument(
-        "--size", type=size, help="side of the images to keep, or HEIGHTxWIDTH; that of the config if not given"
-    )
+    about = "Decode and resize every image once; training with --data.cache then reads the result."
+    flags = OwnFlags("data prepare", about, config=True)
+    sides = "side of the images to keep, or HEIGHTxWIDTH; that of the config if not given"
+    flags.add_argument("--size", type=size, help=sides)
     flags.add_argument("--workers", type=int, default=cores(), help="processes; all cores if not given")
     own, rest = flags.parse_known_args(args)
     if own.workers < 0:

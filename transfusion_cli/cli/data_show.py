@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from transfusion_cli.cli.data_cli import DataCLI, OwnFlags
+from transfusion_cli.cli.data_cli import DataCLI
+from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import whole_file
@@ -12,19 +13,13 @@ from transfusion_cli.versions import free_path
 
 def run(args: list[str]) -> Path:
     """Draw a contact sheet and say where it is."""
-    flags = OwnFlags(
-        "show", "Draw samples of each class: as read, at the size of the network, and as training sees them."
-    )
-    flags.add_argument(
-        "--out", type=Path, default=Path("sheet.png"), metavar="FILE", help="PNG file; sheet.png if not given"
-    )
-    flags.add_argument(
-        "--count", type=int, default=8, metavar="N", help="samples, of each class in turn; 8 if not given"
-    )
-    flags.add_argument(
-        "--split", choices=("train", "val", "test", "predict"), default="train", help="train if not given"
-    )
-    flags.add_argument("--epochs", type=int, default=3, metavar="N", help="augmented versions; 3 if not given")
+    about = "Draw samples of each class: as read, at the size of the network, and as training sees them."
+    flags = OwnFlags("data show", about, config=True)
+    add = flags.add_argument
+    add("--out", type=Path, default=Path("sheet.png"), metavar="FILE", help="PNG file; sheet.png if not given")
+    add("--count", type=int, default=8, metavar="N", help="samples, of each class in turn; 8 if not given")
+    add("--split", choices=("train", "val", "test", "predict"), default="train", help="train if not given")
+    add("--epochs", type=int, default=3, metavar="N", help="augmented versions; 3 if not given")
     own, rest = flags.parse_known_args(args)
     if own.count < 1 or own.epochs < 0:
         raise UserError("--count must be at least 1, --epochs at least 0")

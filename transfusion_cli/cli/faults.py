@@ -8,14 +8,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from types import FrameType
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
+from transfusion_cli.signals import answered, known
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+SIGNALS = known("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 """What ends a command, beside Ctrl-C, and would else end it before it could tidy up."""
 
 AGAIN = "The same command starts again."
@@ -130,33 +130,17 @@ def end(error: BaseException, verb: str) -> NoReturn:
     raise SystemExit(found.code) from None
 
 
-@contextmanager
-def signals_rise() -> Iterator[None]:
-    """Turn signals that would end Python at once into an exception, so that what was begun is tidied up."""
-    previous: dict[int, Any] = {}
-    with suppress(ValueError):  # not in the main thread, where Python allows no signal handlers
-        for number in SIGNALS:
-            if signal.getsignal(number) == signal.SIG_DFL:  # what nohup has ignored stays so
-                previous[number] = signal.signal(number, _rise)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def signals_rise() -> AbstractContextManager[None]:
+    """Turn signals that would end Python at once into an exception, so that what was begun is tidied up.
+
+    What nohup has ignored stays so.
+    """
+    return answered([number for number in SIGNALS if signal.getsignal(number) == signal.SIG_DFL], _rise)
 
 
-@contextmanager
-def nothing_begun() -> Iterator[None]:
+def nothing_begun() -> AbstractContextManager[None]:
     """End at once on Ctrl-C: the modules of others, while they are imported, do not let an exception through."""
-    try:
-        previous = signal.signal(signal.SIGINT, _leave)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    return answered([signal.SIGINT], _leave)
 
 
 def _rise(number: int, frame: FrameType | None) -> NoReturn:

@@ -21,7 +21,7 @@ NOISE = (
 """Warnings of Lightning's that would mislead here, each with the reason why it is no news."""
 
 
-class ToStderr(logging.StreamHandler):
+class ToStderr(logging.StreamHandler[Any]):
     """Writes to what stderr is at the moment, not to what it was when logging was set up."""
 
     @property

@@ -1,10 +1,9 @@
 """``transfusion runs``: what runs there are, and how far each is."""
 
-import argparse
 import time
 from pathlib import Path
-from typing import NoReturn
 
+from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.errors import UserError
 from transfusion_cli.reports.find_runs import runs_behind
 from transfusion_cli.reports.run_state import RunState, modified
@@ -14,24 +13,11 @@ from transfusion_cli.text import aligned
 UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
 
-class Flags(argparse.ArgumentParser):
-    """The arguments of ``runs``."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            prog="transfusion runs",
-            description="Every run below a folder, the newest first: whether it is running, finished, stopped (it can "
-            "go on: transfusion fit --resume RUN) or failed (it left no checkpoint), epochs done, best validation "
-            "metric, time since it last logged something, and where it is.",
-            allow_abbrev=False,
-        )
-        self.add_argument(
-            "root", nargs="?", type=Path, default=ROOT, metavar="ROOT", help=f"folder of runs, {ROOT} by default"
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a UserError in place of printing the usage."""
-        raise UserError(f"{message}\nSee {self.prog} --help")
+ABOUT = (
+    "Every run below a folder, the newest first: whether it is running, finished, stopped (it can go on: transfusion "
+    "fit --resume RUN) or failed (it left no checkpoint), epochs done, best validation metric, time since it last "
+    "logged something, and where it is."
+)
 
 
 def run(verb: str, args: list[str]) -> None:
@@ -40,7 +26,10 @@ def run(verb: str, args: list[str]) -> None:
     Raises:
         UserError: there is no such folder.
     """
-    root = Flags().parse_args(args).root.expanduser()
+    flags = OwnFlags("runs", ABOUT)
+    there = f"folder of runs, {ROOT} by default"
+    flags.add_argument("root", nargs="?", type=Path, default=ROOT, metavar="ROOT", help=there)
+    root = flags.parse_args(args).root.expanduser()
     if not root.is_dir():
         raise UserError(f"There is no folder {root}.\nGive the folder that holds your runs: transfusion runs ROOT")
     found = runs_behind(root)

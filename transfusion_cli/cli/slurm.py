@@ -10,9 +10,10 @@ from pathlib import Path
 
 from transfusion_cli.reports.environment import slurm_job
 from transfusion_cli.run_folder import RunFolder
+from transfusion_cli.signals import known
 from transfusion_cli.versions import versions
 
-WARNINGS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+WARNINGS = known("SIGUSR1", "SIGUSR2")
 """What a job is sent before its time is up (``--signal=USR1@90``), so that it may ask for more."""
 
 

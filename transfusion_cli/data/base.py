@@ -67,6 +67,12 @@ class MedicalDataModule(LoadingDataModule):
         predict_split: what ``predict`` runs on.
     """
 
+    default_augmentation: str = "upright"
+    """Key of ``augmentation.DEFAULTS`` that suits the images."""
+
+    known_leak: str = ""
+    """What lets patients cross splits on purpose, to repeat a published protocol; empty where nothing does."""
+
     def __init__(
         self,
         root: str | None = None,
@@ -121,7 +127,7 @@ class MedicalDataModule(LoadingDataModule):
         self.network_size: tuple[int, int] | None = None  # what a network takes that no trainer has
         self._looked_at: set[Path] = set()  # caches whose source files were looked at: once is enough for a run
 
-    # What a subclass says.
+    # What a subclass says, beside the attributes above and ``in_chans``; an attribute will do for a property.
 
     @property
     def target(self) -> Target:
@@ -132,16 +138,6 @@ class MedicalDataModule(LoadingDataModule):
     def class_names(self) -> list[str]:
         """Names of the classes or labels, in the order of the targets."""
         raise NotImplementedError
-
-    @property
-    def default_augmentation(self) -> str:
-        """Key of ``augmentation.DEFAULTS`` that suits the images."""
-        return "upright"
-
-    @property
-    def known_leak(self) -> str:
-        """What lets patients cross splits on purpose, to repeat a published protocol; empty where nothing does."""
-        return ""
 
     @property
     def folder(self) -> Path | None:
@@ -243,6 +239,18 @@ class MedicalDataModule(LoadingDataModule):
         """Move training patients of a table to another split until they have so many images between them."""
         self._hold_out(table, hold_out_images, images, new_split)
 
+    def hold_out_missing(self, table: SampleTable, test_fraction: float) -> list[Split]:
+        """Draw from the training patients of a table the test split, then the validation split, if it has none.
+
+        Returns:
+            The splits that were drawn; none for a share of 0.
+        """
+        fractions: dict[Split, float] = {"test": test_fraction, "val": self.val_fraction}
+        drawn = [split for split, fraction in fractions.items() if fraction and not len(table.rows(split))]
+        for split in drawn:
+            self.hold_out_patients(table, fractions[split], split)
+        return drawn
+
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
         """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
         return folds(self._units(table), table.strata, number, self.split_seed)
@@ -283,6 +291,6 @@ class MedicalDataModule(LoadingDataModule):
         }
         for split in needed.get(stage, ("train", "val")):
             if not len(self.samples.rows(split)):
-                raise UserError(f"the {split} split is empty\nin the data under {self.root}")
+                raise UserError(f"The {split} split is empty\nin the data under {self.root}")
         if self.run_split is not None and not self.follows_run and stage != "predict":
             self.run_split.check(self.samples, stage, self.authority)

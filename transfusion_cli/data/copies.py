@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
 import os
@@ -52,7 +51,7 @@ def _group(files: list[str]) -> np.ndarray:
         for describe in (_size, _middle, _content):
             again = np.flatnonzero(np.bincount(groups, minlength=len(files))[groups] > 1).tolist()
             batches = [again[first : first + _BATCH] for first in range(0, len(again), _BATCH)]
-            described = pool.map(lambda rows, describe=describe: [describe(files[row]) for row in rows], batches)
+            described = pool.map(lambda rows, describe=describe: [_said(describe, files[row]) for row in rows], batches)
             numbers: dict[tuple[int, object], int] = {}
             for rows, facts in zip(batches, described, strict=True):
                 for row, fact in zip(rows, facts, strict=True):
@@ -65,30 +64,24 @@ def _group(files: list[str]) -> np.ndarray:
     return groups
 
 
-def _unless_unreadable(describe: Callable[[str], object]) -> Callable[[str], object]:
-    @functools.wraps(describe)
-    def answer(path: str) -> object:
-        try:
-            return describe(path)
-        except OSError:
-            return None
-
-    return answer
+def _said(describe: Callable[[str], object], path: str) -> object:
+    """A fact of a file; None where it cannot be read."""
+    try:
+        return describe(path)
+    except OSError:
+        return None
 
 
-@_unless_unreadable
 def _size(path: str) -> object:
     return os.stat(path).st_size
 
 
-@_unless_unreadable
 def _middle(path: str) -> object:
     with open(path, "rb", buffering=0) as file:
         file.seek(max(0, (os.fstat(file.fileno()).st_size - _BLOCK) // 2))
         return hashlib.blake2b(file.read(_BLOCK)).digest()
 
 
-@_unless_unreadable
 def _content(path: str) -> object:
     with open(path, "rb", buffering=0) as file:
         return hashlib.file_digest(file, "blake2b").digest()
@@ -103,9 +96,5 @@ def _report(first: np.ndarray, labels: np.ndarray | None) -> None:
     if labels is not None:
         pairs = np.unique(np.column_stack([codes, np.nan_to_num(labels, nan=-1)]), axis=0)
         contradictory = int((np.bincount(pairs[:, 0].astype(np.int64), minlength=len(names)) > 1).sum())
-    log.info(
-        "%d images are exact copies of others and stay together: %d groups, %d with conflicting labels",
-        len(first) - len(names),
-        several,
-        contradictory,
-    )
+    text = "%d images are exact copies of others and stay together: %d groups, %d with conflicting labels"
+    log.info(text, len(first) - len(names), several, contradictory)

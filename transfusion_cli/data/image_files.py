@@ -1,6 +1,7 @@
 """What data sets of image files share: finding their folder, saying what is missing."""
 
 import inspect
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -8,7 +9,8 @@ from typing import ClassVar
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.layout.about import about
-from transfusion_cli.data.samples import Split
+from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.samples import SPLITS, Split
 from transfusion_cli.errors import UserError
 
 
@@ -57,6 +59,20 @@ class ImageFilesDataModule(MedicalDataModule):
         return UserError(
             f"{name}: {what}\nGet it from {facts['Source']}\nThen --data.root DIR, where DIR holds {facts['Layout']}"
         )
+
+    def class_files(self, classes: Sequence[str]) -> list[str]:
+        """Images in ``train/CLASS``, ``val/CLASS`` and ``test/CLASS`` in the folder, the split first in their paths.
+
+        Raises:
+            UserError: ``train`` or ``test`` has none; ``val`` may be absent.
+        """
+        found = []
+        for part in SPLITS:
+            files = [f"{part}/{name}/{file}" for name in classes for file in image_files(self.folder / part / name)]
+            if not files and part != "val":
+                raise self.absent(f"no images in {self.folder / part}/{{{','.join(classes)}}}")
+            found += files
+        return found
 
     def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
         """Read files below the folder."""

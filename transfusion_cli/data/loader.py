@@ -43,7 +43,7 @@ def quiet_worker(worker: int) -> None:
     obey_parent()
 
 
-class MedicalLoader(DataLoader):
+class MedicalLoader(DataLoader[Batch]):
     """A DataLoader that begins where the Trainer's batch counter stands.
 
     Lightning makes the iterator before it has told the sampler the epoch, and, where a schedule asks for the

@@ -38,14 +38,12 @@ class LoadingDataModule(LightningDataModule):
     seed: int
     predict_split: Split
 
+    in_chans: int
+    """Channels of the images: 1 or 3."""
+
     dataset_class = ImageDataset
     fault: Fault | None = None
     """What failed in loading, where the work was done all the same."""
-
-    @property
-    def in_chans(self) -> int:
-        """Channels of the images: 1 or 3."""
-        raise NotImplementedError
 
     @property
     def samples(self) -> SampleTable:

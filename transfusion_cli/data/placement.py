@@ -31,7 +31,7 @@ class Placement(albumentations.Affine):
     def apply(self, img: np.ndarray, matrix: np.ndarray, output_shape: tuple[int, int], **params: Any) -> np.ndarray:
         """Transform one image."""
         self.border_mode = cv2.BORDER_CONSTANT if self._lies_in_black(img) else cv2.BORDER_REFLECT_101
-        return super().apply(img, matrix=matrix, output_shape=output_shape, **params)
+        return np.asarray(super().apply(img, matrix=matrix, output_shape=output_shape, **params))
 
     def _lies_in_black(self, image: np.ndarray) -> bool:
         height, width = (max(1, round(side * self.CORNER)) for side in image.shape[:2])

@@ -44,9 +44,10 @@ def deal_images(table: SampleTable, shares: dict[Split, float], seed: int) -> No
         start = end
 
 
-def thin_out(table: SampleTable, split: Split, size: int, seed: int) -> None:
-    """Keep ``size`` images of a split, drawn at random; the rest go in no split."""
-    table.split[in_random_order(table, split, seed)[size:]] = ""
+def thin_out(table: SampleTable, sizes: dict[Split, int], seed: int) -> None:
+    """Keep so many images of each of these splits, drawn at random; the rest go in no split."""
+    for split, size in sizes.items():
+        table.split[in_random_order(table, split, seed)[size:]] = ""
 
 
 def repeat(table: SampleTable, rows: np.ndarray, split: Split) -> SampleTable:

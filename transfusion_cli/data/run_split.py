@@ -143,7 +143,7 @@ class RunSplit:
         if table.patients is not None:
             patients = self.patients[inside]
             alike |= np.isin(table.patients, patients[patients != ""])
-        return alike & (table.split == split)
+        return np.asarray(alike & (table.split == split))
 
     def _rows_of(self, table: SampleTable) -> np.ndarray:
         """Row of this file for each row of a table, -1 where there is none: int64 (N,)."""

@@ -100,7 +100,7 @@ def balanced_chances(targets: np.ndarray) -> np.ndarray:
     known = ~np.isnan(targets) if targets.ndim == 2 else has
     counts = np.where(has, (has & known).sum(0), (~has & known).sum(0))
     weights = np.where(known, 1 / np.maximum(counts, 1), 0.0)
-    return weights.sum(1) / np.maximum(known.sum(1), 1)
+    return np.asarray(weights.sum(1) / np.maximum(known.sum(1), 1))
 
 
 def check_world(size: int, batch_size: int, world_size: int) -> None:

@@ -94,7 +94,7 @@ class SampleTable:
         """Ids of the training samples in the order in which subsets take them, patient after patient, string array."""
         rows = self.rows("train")
         units = self.ids if self.patients is None else self.patients
-        return self.ids[rows][nested_order(units[rows], self.strata[rows], self.ids[rows], seed)]
+        return np.asarray(self.ids[rows][nested_order(units[rows], self.strata[rows], self.ids[rows], seed)])
 
     def train_on(self, ids: np.ndarray) -> None:
         """Take all other samples out of the training split."""
@@ -125,7 +125,6 @@ class SampleTable:
         import pandas as pd
 
         patients = np.full(len(self), "") if self.patients is None else self.patients
-        columns = {"id": self.ids, "patient": patients, "split": self.split}
-        extra = {"domain": self.domains, "exam": self.exams}
-        columns |= {name: values for name, values in extra.items() if values is not None}
-        return pd.DataFrame({name: pd.Series(values.astype(object), dtype="str") for name, values in columns.items()})
+        columns = {"id": self.ids, "patient": patients, "split": self.split, "domain": self.domains, "exam": self.exams}
+        known = {name: values.astype(object) for name, values in columns.items() if values is not None}
+        return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in known.items()})

@@ -2,6 +2,9 @@
 
 Draws go by who the samples are: by the names of their patients and what the source says of them. The order of the rows
 makes no difference, and one row more or less moves few others.
+
+Everywhere ``units`` (N,) names each sample's patient, or what else must not part, and ``strata``, bool (N, K), has the
+labels of each sample for stratification, by the rarest of each patient.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from transfusion_cli.errors import UserError
 def label_matrix(targets: np.ndarray) -> np.ndarray:
     """Which class or label each sample has: bool (N, K) from either form of targets."""
     if targets.ndim == 2:
-        return np.nan_to_num(targets) >= 0.5
-    return targets[:, None] == np.arange(targets.max(initial=0) + 1)
+        return np.asarray(np.nan_to_num(targets) >= 0.5)
+    return np.asarray(targets[:, None] == np.arange(targets.max(initial=0) + 1))
 
 
 def draw_numbers(names: np.ndarray, seed: int) -> np.ndarray:
@@ -57,46 +60,26 @@ def _patient_rank(units: np.ndarray, strata: np.ndarray, seed: int, rare_first: 
 
 
 def hold_out(units: np.ndarray, strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Choose patients to hold out: bool (N,), the same for the same patients, labels and seed.
-
-    Args:
-        units: name of each sample's patient, or of what else must not part (N,).
-        strata: labels of each sample, bool (N, K), for stratification by the rarest label of each patient.
-        fraction: share of the patients, at least one of them.
-        seed: of the draw.
-    """
+    """Choose a share of the patients, at least one: bool (N,), the same for the same patients, labels and seed."""
     if not len(units):
         return np.zeros(0, dtype=bool)
     rank = _patient_rank(units, strata, seed)
     patients = rank.max() + 1
-    return rank >= patients - max(1, round(fraction * patients))
+    return np.asarray(rank >= patients - max(1, round(fraction * patients)))
 
 
 def hold_out_images(units: np.ndarray, strata: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Choose whole patients until they have ``size`` images between them: bool (N,), a few more than asked at most.
-
-    Args:
-        units: name of each sample's patient, or of what else must not part (N,).
-        strata: labels of each sample, bool (N, K), for stratification.
-        size: images to hold out.
-        seed: of the draw.
-    """
+    """Choose whole patients until they have ``size`` images between them: bool (N,), a few more than asked at most."""
     if size <= 0 or not len(units):
         return np.zeros(len(units), dtype=bool)
     rank = _patient_rank(units, strata, seed)
     images = np.cumsum(np.bincount(rank)[::-1])
     patients = int(np.searchsorted(images, size)) + 1
-    return rank > rank.max() - patients
+    return np.asarray(rank > rank.max() - patients)
 
 
 def folds(units: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.ndarray:
     """Deal patients out to folds with about the same mix of labels: int64 (N,), 0 to ``number`` - 1.
-
-    Args:
-        units: name of each sample's patient, or of what else must not part (N,).
-        strata: labels of each sample, bool (N, K), for stratification.
-        number: folds.
-        seed: of the draw.
 
     Raises:
         UserError: fewer patients than folds.
@@ -111,13 +94,7 @@ def folds(units: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.n
 def nested_order(units: np.ndarray, strata: np.ndarray, ids: np.ndarray, seed: int) -> np.ndarray:
     """Rows in the order in which subsets take them, patient after patient: int64 (N,).
 
-    A smaller subset so lies within every larger one.
-
-    Args:
-        units: name of each sample's patient, or of what else must not part (N,).
-        strata: labels of each sample, bool (N, K), for stratification.
-        ids: id of each sample (N,), by which the images of a patient come.
-        seed: of the draw.
+    A smaller subset so lies within every larger one. The images of a patient come by their ``ids`` (N,).
     """
     return np.lexsort((ids, _patient_rank(units, strata, seed, rare_first=True)))
 

@@ -33,7 +33,7 @@ def check_classes(table: SampleTable, target: Target, class_names: Sequence[str]
         absent = [class_names[0]]
     if not absent:
         return
-    message = f"no training sample has {', '.join(map(repr, absent[:5]))}"
+    message = f"No training sample has {', '.join(map(repr, absent[:5]))}"
     if target == "multilabel" and part:
         log.warning("%s: their scores mean nothing", message)
         return

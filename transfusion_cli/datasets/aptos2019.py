@@ -36,11 +36,7 @@ class APTOS2019DataModule(FundusDataModule):
     @property
     def published(self) -> dict[str, int]:
         """Of train.csv."""
-        counts = {"train+val+test": 3662}
-        if self.task == "referable":
-            return counts | {"class:not referable": 2175, "class:referable": 1487}
-        by_grade = zip(self.grades, (1805, 370, 999, 193, 295), strict=True)
-        return counts | {f"class:{name}": count for name, count in by_grade}
+        return {"train+val+test": 3662} | self.by_class(1805, 370, 999, 193, 295)
 
     def load_samples(self) -> SampleTable:
         """Read train.csv, find copies, draw the splits, and add the images without grades."""
@@ -59,6 +55,5 @@ class APTOS2019DataModule(FundusDataModule):
         split = np.repeat(["train", "predict"], [len(graded), len(ungraded)])
         grades = np.concatenate([grades, np.full(len(ungraded), -1)])
         table = SampleTable(paths, self.encode(grades), split, groups, paths, source_labels=label_matrix(grades))
-        self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table

@@ -42,8 +42,8 @@ COUNTS = {
 """Published counts by magnification."""
 
 _NAME = re.compile(
-    r"(?P<tumour>[A-Z]+_(?:B_(?:A|F|PT|TA)|M_(?:DC|LC|MC|PC)))-(?P<year>\d+)-(?P<slide>\d+)(?P<letters>[A-Z]*)"
-    r"-(?P<magnification>40|100|200|400)-\d+\.\w+"
+    r"/(?P<tumour>[A-Z]+_(?:B_(?:A|F|PT|TA)|M_(?:DC|LC|MC|PC)))-(?P<year>\d+)-(?P<slide>\d+)(?P<letters>[A-Z]*)"
+    r"-(?P<magnification>40|100|200|400)-\d+\.\w+$"
 )
 
 
@@ -83,6 +83,8 @@ class BreaKHisDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("histology_slides/breast",)
+    target: Target = "binary"
+    class_names = ["benign", "malignant"]
     in_chans = 3
     default_augmentation = "any_side_colour"
 
@@ -101,21 +103,13 @@ class BreaKHisDataModule(ImageFilesDataModule):
         super().__init__(val_fraction=val_fraction, **kwargs)
         number = 5 if folds == "official" else folds
         if number < 2 or not 1 <= (1 if fold is None else fold) <= number:
-            raise UserError(f"no fold {fold} of {number}\nThere must be 2 folds at least, counted from --data.fold 1")
+            raise UserError(f"No fold {fold} of {number}\nThere must be 2 folds at least, counted from --data.fold 1")
         check_test_fraction(test_fraction, usual=0.3)
         self.subtypes, self.magnification, self.fold, self.folds = subtypes, magnification, fold, folds
         self.test_fraction, self.merge_lettered = test_fraction, merge_lettered
         self.drop_ambiguous = subtypes if drop_ambiguous is None else drop_ambiguous
-
-    @property
-    def target(self) -> Target:
-        """Malignant or not, or one of eight subtypes."""
-        return "multiclass" if self.subtypes else "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Benign tumours first."""
-        return list(SUBTYPES.values()) if self.subtypes else ["benign", "malignant"]
+        if subtypes:
+            self.target, self.class_names = "multiclass", list(SUBTYPES.values())
 
     @property
     def published(self) -> dict[str, int]:
@@ -156,17 +150,17 @@ class BreaKHisDataModule(ImageFilesDataModule):
 
     def _read_names(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Code of the tumour, patient and magnification (``40X``) of each image."""
-        rows = []
-        for path in paths.tolist():
-            found = _NAME.fullmatch(path.rpartition("/")[2])
-            if found is None:
-                raise UserError(
-                    f"the name of {path} tells no patient\nin {self.folder}\nExpected SOB_B_TA-14-4659-40-001.png"
-                )
-            patient = f"{found['year']}-{found['slide']}" + ("" if self.merge_lettered else found["letters"])
-            rows.append((found["tumour"].rpartition("_")[2], patient, f"{found['magnification']}X"))
-        tumours, patients, magnifications = (as_text(column) for column in zip(*rows, strict=True))
-        return tumours, patients, magnifications
+        import pandas as pd
+
+        told = pd.Series(paths, dtype="str").str.extract(_NAME)
+        unread = told["year"].isna().to_numpy()
+        if unread.any():
+            path = paths[unread][0]
+            raise UserError(
+                f"The name of {path} tells no patient\nin {self.folder}\nExpected SOB_B_TA-14-4659-40-001.png"
+            )
+        patients = told["year"] + "-" + told["slide"] + ("" if self.merge_lettered else told["letters"])
+        return as_text(told["tumour"].str.split("_").str[-1]), as_text(patients), as_text(told["magnification"] + "X")
 
     def _official_split(self, paths: np.ndarray) -> np.ndarray:
         """``train`` or ``test`` of each image, from the lines ``name|magnification|fold|train`` of the fold's list."""
@@ -177,7 +171,7 @@ class BreaKHisDataModule(ImageFilesDataModule):
             if fields == [""]:
                 continue
             if len(fields) != 4 or fields[3] not in ("train", "test"):
-                raise UserError(f"cannot read line {number}: {line!r}\nin {list_file}\nExpected NAME.png|40|1|train")
+                raise UserError(f"Cannot read line {number}: {line!r}\nin {list_file}\nExpected NAME.png|40|1|train")
             listed[fields[0]] = fields[3]
         names = [path.rpartition("/")[2] for path in paths.tolist()]
         unknown, missing = sorted(set(names) - set(listed)), sorted(set(listed) - set(names))
@@ -194,7 +188,7 @@ class BreaKHisDataModule(ImageFilesDataModule):
         found = [file for place in places for file in (place / name, place / "mkfold" / name) if file.is_file()]
         if not found:
             raise UserError(
-                f"no {name} in {self.root} or its mkfold/\nUnpack the published folds there, or deal out others: "
+                f"No {name} in {self.root} or its mkfold/\nUnpack the published folds there, or deal out others: "
                 f"--data.folds 5 --data.fold {self.fold}"
             )
         return found[0]

@@ -80,6 +80,10 @@ class Camelyon17DataModule(ImageFilesDataModule):
         if validation == "id" and protocol != "official":
             raise UserError(f"validation id belongs to the official splits\nnot to protocol {protocol}: leave it out")
         self.validation, self.protocol, self.small = validation, protocol, small
+        if validation == "id":
+            self.known_leak = (
+                "validation id: as in WILDS (Koh et al. 2021) these patches are from the slides of training"
+            )
 
     @property
     def published(self) -> dict[str, int]:
@@ -91,12 +95,6 @@ class Camelyon17DataModule(ImageFilesDataModule):
             test = HOSPITALS[0] + HOSPITALS[2] + HOSPITALS[3]
             counts = {"train": HOSPITALS[4], "val": HOSPITALS[1] // 2, "test": test}
         return counts | {str(split): size for split, size in SMALL.items()} if self.small else counts
-
-    @property
-    def known_leak(self) -> str:
-        """The in-distribution validation set."""
-        leak = "validation id: as in WILDS (Koh et al. 2021) these patches are from the slides of training"
-        return leak if self.validation == "id" else ""
 
     @cached_property
     def folder(self) -> Path:
@@ -126,10 +124,9 @@ class Camelyon17DataModule(ImageFilesDataModule):
             domains=as_text(("hospital " + text["center"]).to_numpy()),
         )
         if self.protocol == "partial_transfusion":
-            thin_out(table, "val", len(table.rows("val")) // 2, self.split_seed)
+            thin_out(table, {"val": len(table.rows("val")) // 2}, self.split_seed)
         if self.small:
-            for split, size in SMALL.items():
-                thin_out(table, split, size, self.split_seed)
+            thin_out(table, SMALL, self.split_seed)
         return table
 
     def _splits(self, hospital: np.ndarray, given: np.ndarray) -> np.ndarray:
@@ -146,7 +143,7 @@ def _whole_numbers(frame: "pd.DataFrame", columns: tuple[str, ...], path: Path) 
     import pandas as pd
 
     require_columns(frame, columns, path)
-    numbers = frame[list(columns)].apply(pd.to_numeric, errors="coerce")
+    numbers: pd.DataFrame = frame[list(columns)].apply(pd.to_numeric, errors="coerce")
     for column in columns:
         refuse(~(numbers[column].to_numpy() % 1 == 0), frame[column], column, path, "whole numbers")
     return numbers.astype(np.int64)

@@ -8,19 +8,11 @@ import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.layout.listed import report_missing
-from transfusion_cli.data.layout.tables import read_table, refuse, require_columns
+from transfusion_cli.data.layout.tables import codes, read_table, refuse, require_columns
 from transfusion_cli.data.protocols import check_literal
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.datasets.families.chexpert_files import BATCHES, find_table, image_paths
-from transfusion_cli.datasets.families.chexpert_labels import (
-    FIVE,
-    FOURTEEN,
-    MIXED,
-    TABLES,
-    label_name,
-    label_values,
-    positives,
-)
+from transfusion_cli.datasets.families.chexpert_labels import FIVE, FOURTEEN, MIXED, TABLES, label_name, positives
 from transfusion_cli.datasets.families.chexpert_protocols import TRANSFUSION_IMAGES, partial_transfusion, settle
 from transfusion_cli.datasets.families.uncertain_labels import BlankPolicy, UncertainPolicy, apply_policies
 from transfusion_cli.errors import UserError
@@ -79,6 +71,7 @@ class CheXpertDataModule(ImageFilesDataModule):
 
     landmarks = (*TABLES.values(), BATCHES)
     target: Target = "multilabel"
+    class_names = FIVE
     in_chans = 1
 
     def __init__(
@@ -102,19 +95,16 @@ class CheXpertDataModule(ImageFilesDataModule):
         policy: str | dict[str, UncertainPolicy] = settled["uncertain"] or "mixed"
         self.projection, self.blank, self.labeler, self.test_set = projection, blank, labeler, test_set
         self.protocol, self.literal = protocol, literal
+        if literal:
+            self.known_leak = "literal: validation patients are training patients too"
         named = {"five": FIVE, "fourteen": FOURTEEN}
-        self.labels = [label_name(name) for name in (named[labels] if isinstance(labels, str) else labels)]
-        self._columns = ["No Finding", *FIVE] if protocol == "partial_transfusion" else self.labels
+        self.class_names = [label_name(name) for name in (named[labels] if isinstance(labels, str) else labels)]
+        self._columns = ["No Finding", *FIVE] if protocol == "partial_transfusion" else self.class_names
         if isinstance(policy, dict):
             policies: dict[str, Any] = MIXED | {label_name(name): value for name, value in policy.items()}
         else:
             policies = MIXED if policy == "mixed" else dict.fromkeys(self._columns, policy)
         self.uncertain: list[UncertainPolicy] = [policies.get(label, "ignore") for label in self._columns]
-
-    @property
-    def class_names(self) -> list[str]:
-        """The labels."""
-        return self.labels
 
     @property
     def published(self) -> dict[str, int]:
@@ -129,11 +119,6 @@ class CheXpertDataModule(ImageFilesDataModule):
         if self.projection or "drop" in self.uncertain:
             return {}
         return {"train+val": train, "test": valid} if self.test_set == "valid" else {"train": train, "val": valid}
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's validation set."""
-        return "literal: validation patients are training patients too" if self.literal else ""
 
     @cached_property
     def folder(self) -> Path:
@@ -192,7 +177,8 @@ class CheXpertDataModule(ImageFilesDataModule):
         frame = read_table(path)
         frame.columns = frame.columns.str.replace("_", " ").str.strip()
         require_columns(frame, ["Path", *self._columns], path)
-        raw = np.stack([label_values(frame, label, path) for label in self._columns], axis=1)
+        allowed = "1, 0, -1 (uncertain) and blank (not mentioned)"
+        raw = np.stack([codes(frame, label, path, (1, 0, -1), allowed) for label in self._columns], axis=1)
         targets, keep = apply_policies(raw, self.uncertain, self.blank, self.seed)
         keep &= self._view(frame, path)
         parts = frame["Path"].str.extract(_PATH)

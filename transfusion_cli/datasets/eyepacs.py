@@ -12,7 +12,6 @@ from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.data.splits import label_matrix
 from transfusion_cli.datasets.families.fundus import FundusDataModule
 from transfusion_cli.errors import UserError
-from transfusion_cli.targets import Target
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +55,8 @@ class EyePACSDataModule(FundusDataModule):
     ) -> None:
         super().__init__(**kwargs)
         self.usage, self.protocol = usage, protocol
-
-    @property
-    def target(self) -> Target:
-        """Ordered grades, unordered ones under the protocol, or referable or not."""
-        return "multiclass" if self.protocol == "transfusion" and self.task == "grade" else super().target
+        if protocol == "transfusion" and self.task == "grade":
+            self.target = "multiclass"  # the grades unordered
 
     @property
     def published(self) -> dict[str, int]:
@@ -68,11 +64,7 @@ class EyePACSDataModule(FundusDataModule):
         if self._has_test():
             test = {"both": 53576, "Public": 10906, "Private": 42670}[self.usage]
             return {"train+val": 35126, "test": test}
-        counts = {"train+val+test": 35126}
-        if self.task == "referable":
-            return counts | {"class:not referable": 28253, "class:referable": 6873}
-        by_grade = zip(self.grades, (25810, 2443, 5292, 873, 708), strict=True)
-        return counts | {f"class:{name}": count for name, count in by_grade}
+        return {"train+val+test": 35126} | self.by_class(25810, 2443, 5292, 873, 708)
 
     def load_samples(self) -> SampleTable:
         """Read the label tables, find the images, and draw the splits that are missing by patient."""
@@ -93,7 +85,7 @@ class EyePACSDataModule(FundusDataModule):
         if self.protocol != "official" or not (self.folder / SOLUTION).is_file():
             return False
         if not image_files(self.folder / "test"):
-            log.warning("no images in %s: the test patients are drawn from train/", self.folder / "test")
+            log.warning("No images in %s: the test patients are drawn from train/", self.folder / "test")
             return False
         return True
 

@@ -51,7 +51,7 @@ class GivenImages(MedicalDataModule):
     ) -> None:
         super().__init__(augmentation=None, predict_split="predict", **kwargs)
         self.input, self.like = Path(input).expanduser(), like
-        self._target, self._class_names = target, class_names
+        self._target, self._class_names, self.in_chans = target, class_names, like.in_chans
         kind = type(like)
         if kind.file_reader is MedicalDataModule.file_reader and not kind.__module__.startswith("transfusion_cli."):
             log.warning("%s may read its images in another way: it has no `file_reader` for others.", kind.__name__)
@@ -65,11 +65,6 @@ class GivenImages(MedicalDataModule):
     def class_names(self) -> list[str]:
         """As in the run."""
         return self._class_names
-
-    @property
-    def in_chans(self) -> int:
-        """As in the run."""
-        return self.like.in_chans
 
     @property
     def folder(self) -> Path:

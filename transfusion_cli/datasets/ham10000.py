@@ -28,7 +28,7 @@ class HAM10000DataModule(SkinImagesDataModule):
     """
 
     landmarks = ("HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab")
-    classes = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+    class_names = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
     official = (
         ("train", "HAM10000_metadata", ""),
         ("test", "ISIC2018_Task3_Test_GroundTruth", "ISIC2018_Task3_Test_Images"),
@@ -40,5 +40,5 @@ class HAM10000DataModule(SkinImagesDataModule):
         if find_table(self.folder, self.official[1][1]):
             return {"train+val": 10015}
         counts = (327, 514, 1099, 115, 1113, 6705, 142)
-        by_class = {f"class:{name}": count for name, count in zip(self.classes, counts, strict=True)}
+        by_class = {f"class:{name}": count for name, count in zip(self.class_names, counts, strict=True)}
         return {"train+val+test": 10015, "patients": 7470} | by_class

@@ -91,7 +91,7 @@ class ImageTableDataModule(MedicalDataModule):
         self.label_columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
         self.patient_column, self.patient_pattern = patient_column, patient_pattern
         self.kind, self.classes, self.separator = kind, classes, separator
-        self.channels, self.window, self.test_fraction = channels, window, test_fraction
+        self.in_chans, self.window, self.test_fraction = channels, window, test_fraction
 
     @property
     def target(self) -> Target:
@@ -103,29 +103,22 @@ class ImageTableDataModule(MedicalDataModule):
         """Classes or labels, as asked for or as found."""
         return self.labels.class_names
 
-    @property
-    def in_chans(self) -> int:
-        """As asked for."""
-        return self.channels
-
     @cached_property
     def index(self) -> ImageIndex:
         """What the folder or the table says; read on first use."""
-        if self.table is None and self.root is None:
-            raise UserError(
-                "no data: give --data.root FOLDER, with one folder of images per class, or --data.table FILE"
-            )
-        if self.table is None:
-            assert self.root is not None
-            index = index_folder(self.root)
-        else:
+        if self.table is not None:
             patient = self.patient_column if self.patient_pattern is None else NO_PATIENTS
             columns = self.image_column, self.label_columns, self.split_column, patient
             index = index_table(self._table_path(self.table), *columns)
+        elif self.root is not None:
+            index = index_folder(self.root)
+        else:
+            what = "one folder of images per class"
+            raise UserError(f"No data: give --data.root FOLDER, with {what}, or --data.table FILE")
         if self.patient_pattern is not None:
             index.patients = patients_from_paths(index, self.patient_pattern)
         if index.patients is None and (self.patient_column or "").lower() != NO_PATIENTS:
-            what = "no patients are known for %s: splits and intervals are by image\n%s"
+            what = "No patients are known for %s: splits and intervals are by image\n%s"
             log.warning(what, index.source, advice(index.lookalikes))
         return index
 
@@ -142,11 +135,8 @@ class ImageTableDataModule(MedicalDataModule):
         table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, self._files(index))
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
-            raise UserError(f"the train split is empty\nin {index.source}")
-        fractions: dict[Split, float] = {"test": self.test_fraction, "val": self.val_fraction}
-        drawn = [part for part, fraction in fractions.items() if fraction and not len(table.rows(part))]
-        for part in drawn:
-            self.hold_out_patients(table, fractions[part], part)
+            raise UserError(f"The train split is empty\nin {index.source}")
+        drawn = self.hold_out_missing(table, self.test_fraction)
         if index.split is not None:
             log_splits(given, follows, {part: len(table.rows(part)) for part in drawn})
         return table
@@ -165,7 +155,7 @@ class ImageTableDataModule(MedicalDataModule):
 
     def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files through the window."""
-        return FileReader(folder, paths, self.channels, self.window, at_least=size)
+        return FileReader(folder, paths, self.in_chans, self.window, at_least=size)
 
     def _files(self, index: ImageIndex) -> np.ndarray:
         """File of each image relative to ``folder``, also where a table does not name it exactly (N,)."""

@@ -29,7 +29,7 @@ class ISIC2018DataModule(SkinImagesDataModule):
     """
 
     landmarks = ("ISIC2018_Task3_Training_Input",)
-    classes = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
+    class_names = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
     lesion_table = "ISIC2018_Task3_Training_LesionGroupings"
     official = (
         ("train", "ISIC2018_Task3_Training_GroundTruth", "ISIC2018_Task3_Training_Input"),

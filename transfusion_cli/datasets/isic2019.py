@@ -38,7 +38,7 @@ class ISIC2019DataModule(SkinImagesDataModule):
     """
 
     landmarks = ("ISIC_2019_Training_Input",)
-    classes = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC")
+    class_names = ["MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"]
     lesion_table = "ISIC_2019_Training_Metadata"
     official = (
         ("train", "ISIC_2019_Training_GroundTruth", "ISIC_2019_Training_Input"),

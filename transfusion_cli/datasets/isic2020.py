@@ -46,7 +46,7 @@ class ISIC2020DataModule(SkinImagesDataModule):
 
     target: Target = "binary"
     landmarks = tuple(f"{table}.csv" for table in TABLES)
-    classes = ("benign", "melanoma")
+    class_names = ["benign", "melanoma"]
 
     @property
     def published(self) -> dict[str, int]:
@@ -73,7 +73,7 @@ class ISIC2020DataModule(SkinImagesDataModule):
     def _duplicates(self, names: "pd.Series[str]") -> np.ndarray:
         path = find_table(self.folder, DUPLICATES)
         if path is None:
-            log.warning("no %s.csv in %s: 425 images are in the data twice", DUPLICATES, self.folder)
+            log.warning("No %s.csv in %s: 425 images are in the data twice", DUPLICATES, self.folder)
             return np.zeros(len(names), dtype=bool)
         pairs = read_table(path)
         require_columns(pairs, ["image_name_2"], path)

@@ -69,16 +69,13 @@ class KatherColorectalDataModule(OpenFilesDataModule):
         super().__init__(**kwargs)
         check_literal(protocol, literal)
         if folds < 2 or not 0 <= fold < folds:
-            raise UserError(f"no fold {fold} of {folds}\nThere must be 2 folds at least, counted from --data.fold 0")
+            raise UserError(f"No fold {fold} of {folds}\nThere must be 2 folds at least, counted from --data.fold 0")
         if test_slide is not None and protocol != "official":
             raise UserError(f"test_slide says what to test on, and so does protocol {protocol}\nLeave out one of them")
         self.fold, self.folds, self.test_slide = fold, folds, test_slide
         self.protocol, self.literal = protocol, literal
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's splits."""
-        return "literal: tiles of every slide are in training, validation and test" if self.literal else ""
+        if literal:
+            self.known_leak = "literal: tiles of every slide are in training, validation and test"
 
     def load_samples(self) -> SampleTable:
         """List the tiles; the class stands in the folder's name, the slide in the tile's."""
@@ -107,19 +104,19 @@ class KatherColorectalDataModule(OpenFilesDataModule):
     def _test_rows(self, table: SampleTable) -> np.ndarray:
         assert table.patients is not None
         if self.test_slide is None:
-            return self.deal_folds(table, self.folds) == self.fold
+            return np.asarray(self.deal_folds(table, self.folds) == self.fold)
         rows = table.patients == f"HE-{str(self.test_slide).zfill(2)}"
         if not rows.any():
             numbers = ", ".join(sorted(name[3:] for name in set(table.patients)))
-            raise UserError(f"no tile of slide {self.test_slide}\nin {self.folder}\nSlides there: {numbers}")
-        return rows
+            raise UserError(f"No tile of slide {self.test_slide}\nin {self.folder}\nSlides there: {numbers}")
+        return np.asarray(rows)
 
 
 def _slide(path: str) -> str:
     """``HE-10`` of ``10647_CRC-Prim-HE-10c.tif_Row_1_Col_1.tif``: letters after the number are parts of the slide."""
     found = _SLIDE.search(path)
     if found is None:
-        raise UserError(f"the name of {path} tells no slide\nExpected 1A11_CRC-Prim-HE-07_022.tif_Row_601_Col_151.tif")
+        raise UserError(f"The name of {path} tells no slide\nExpected 1A11_CRC-Prim-HE-07_022.tif_Row_601_Col_151.tif")
     return found[1]
 
 
@@ -131,7 +128,7 @@ def _check_classes_of_slides(table: SampleTable) -> None:
         if len(absent) and split == "train":
             where = ", ".join(np.unique(table.patients[table.targets == absent[0]]))
             raise UserError(
-                f"this split leaves no training tile of {CLASSES[absent[0]]}, found only on slides {where}\n"
+                f"This split leaves no training tile of {CLASSES[absent[0]]}, found only on slides {where}\n"
                 "all of which are held out\nTry another --data.split_seed, another --data.fold or --data.folds 10"
             )
         if len(absent):

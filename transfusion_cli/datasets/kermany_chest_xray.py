@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
-from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.layout.image_index import patients_from_names
 from transfusion_cli.data.protocols import check_literal, in_random_order, repeat
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.data.splits import label_matrix
@@ -14,6 +14,8 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
 _PATIENT = re.compile(r"(person\d+|IM-\d+)")
+"""``person1000`` or ``IM-0115`` (``NORMAL2-IM-0115-0001`` counts as the same); other names stand for themselves."""
+
 _CAUSE = re.compile(r"_(bacteria|virus)_")
 
 KINDS = ("NORMAL", "bacteria", "virus", "unknown cause")
@@ -47,6 +49,8 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("train/PNEUMONIA",)
+    target: Target = "binary"
+    class_names = ["NORMAL", "PNEUMONIA"]
     in_chans = 1
 
     def __init__(
@@ -59,16 +63,10 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
         super().__init__(**kwargs)
         check_literal(protocol, literal)
         self.causes, self.protocol, self.literal = causes, protocol, literal
-
-    @property
-    def target(self) -> Target:
-        """Pneumonia or not, or one of three classes."""
-        return "multiclass" if self.causes else "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Healthy children first."""
-        return ["NORMAL", "bacteria", "virus"] if self.causes else ["NORMAL", "PNEUMONIA"]
+        if causes:
+            self.target, self.class_names = "multiclass", ["NORMAL", "bacteria", "virus"]
+        if literal:
+            self.known_leak = "literal: validation images are training images too"
 
     @property
     def published(self) -> dict[str, int]:
@@ -76,19 +74,14 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
         counts = {"train+val": 5232, "test": 624}
         return counts if self.causes else counts | {"class:NORMAL": 1583, "class:PNEUMONIA": 4273}
 
-    @property
-    def known_leak(self) -> str:
-        """The paper's validation set."""
-        return "literal: validation images are training images too" if self.literal else ""
-
     def load_samples(self) -> SampleTable:
         """List the files; class and patient stand in their names."""
-        paths = [path for part in ("train", "val", "test") for path in self._files(part)]
+        paths = self.class_files(("NORMAL", "PNEUMONIA"))
         parts, labels, names = (
             as_text(column) for column in zip(*(path.split("/")[:3] for path in paths), strict=True)
         )
         split = np.where(parts == "test", "test", "train")
-        patients = as_text(f"{part}/{_patient(name)}" for part, name in zip(split, names, strict=True))
+        patients = np.char.add(np.char.add(split, "/"), patients_from_names(names, _PATIENT))
         files = as_text(paths)
         kinds = _kinds(labels, names)
         targets = self._targets(kinds, names)
@@ -101,14 +94,6 @@ class KermanyChestXRayDataModule(ImageFilesDataModule):
         else:
             self.hold_out_patients(table, self.val_fraction, "val")
         return table
-
-    def _files(self, part: str) -> list[str]:
-        found = []
-        for label in ("NORMAL", "PNEUMONIA"):
-            found += [f"{part}/{label}/{name}" for name in image_files(self.folder / part / label)]
-        if not found and part != "val":
-            raise self.absent(f"no images in {self.folder / part}/NORMAL and PNEUMONIA")
-        return found
 
     def _targets(self, kinds: np.ndarray, names: np.ndarray) -> np.ndarray:
         if not self.causes:
@@ -127,9 +112,3 @@ def _kinds(labels: np.ndarray, names: np.ndarray) -> np.ndarray:
     causes = [found[1] if (found := _CAUSE.search(name)) else "unknown cause" for name in names.tolist()]
     kinds = ["NORMAL" if label == "NORMAL" else cause for label, cause in zip(labels, causes, strict=True)]
     return np.array([KINDS.index(kind) for kind in kinds], dtype=np.int64)
-
-
-def _patient(name: str) -> str:
-    """``person1000`` or ``IM-0115`` (``NORMAL2-IM-0115-0001`` counts as the same); other names stand for themselves."""
-    found = _PATIENT.search(name)
-    return found[0] if found else name

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
-from transfusion_cli.data.layout.tree import image_files
+from transfusion_cli.data.layout.image_index import patients_from_names
 from transfusion_cli.data.protocols import check_literal, deal_images, thin_out
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split, as_text
@@ -24,6 +24,7 @@ SMALL: dict[Split, int] = {"train": 3200, "val": 480}
 """Images that Kanavati & Tsuneki trained and validated on: 100 and 15 batches of 32."""
 
 _NUMBER = re.compile(r"-(\d+)-")
+"""``1016042`` of CNV-1016042-1.jpeg; other names stand for themselves."""
 
 
 class KermanyOCTDataModule(ImageFilesDataModule):
@@ -76,6 +77,8 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         check_literal(protocol, literal)
         self.version, self.trim_borders = version, trim_borders
         self.small, self.protocol, self.literal = small, protocol, literal
+        if literal:
+            self.known_leak = "literal: validation is drawn by image, and patients of the test set stay in training"
 
     @property
     def published(self) -> dict[str, int]:
@@ -84,12 +87,6 @@ class KermanyOCTDataModule(ImageFilesDataModule):
             return {"images": 109309, "test": 1000}
         classes = {"class:CNV": 37455, "class:DME": 11598, "class:DRUSEN": 8866, "class:NORMAL": 26565}
         return {"images": 84484, "test": 968} | classes
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's splits."""
-        leak = "literal: validation is drawn by image, and patients of the test set stay in training"
-        return leak if self.literal else ""
 
     @cached_property
     def release(self) -> int:
@@ -103,12 +100,12 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         release = self.version or told
         if release is None:
             raise UserError(
-                f"cannot tell whether this is version 2 without its val/ or version 3\nin {self.folder}\n"
+                f"Cannot tell whether this is version 2 without its val/ or version 3\nin {self.folder}\n"
                 "Add --data.version 2 (968 test images) or --data.version 3 (1,000)"
             )
         if told is not None and release != told:
             raise UserError(
-                f"version {release} was asked for, but this is version {told} ({'with' if has_val else 'no'} val/)\n"
+                f"Version {release} was asked for, but this is version {told} ({'with' if has_val else 'no'} val/)\n"
                 f"in {self.folder}\nTry --data.version {told} or another --data.root"
             )
         return release
@@ -116,10 +113,10 @@ class KermanyOCTDataModule(ImageFilesDataModule):
     def load_samples(self) -> SampleTable:
         """List the files; class and patient stand in their names."""
         log.info("Kermany OCT, version %d, in %s", self.release, self.folder)
-        paths = [path for part in ("train", "val", "test") for path in self._files(part)]
+        paths = self.class_files(CLASSES)
         parts, labels, names = (as_text(column) for column in zip(*(path.split("/", 2) for path in paths), strict=True))
         split = np.where(parts == "test", "test", "train").astype("<U5")
-        patients = as_text(_patient(name) for name in names)
+        patients = patients_from_names(names, _NUMBER)
         if not self.literal:
             _leave_out_test_patients(patients, split)
         files = as_text(paths)
@@ -129,8 +126,7 @@ class KermanyOCTDataModule(ImageFilesDataModule):
         else:
             self.hold_out_patients(table, self.val_fraction if self.protocol == "official" else 0.2, "val")
         if self.small or self.protocol == "partial_transfusion":
-            for part, size in SMALL.items():
-                thin_out(table, part, size, self.split_seed)
+            thin_out(table, SMALL, self.split_seed)
         return table
 
     def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
@@ -139,20 +135,6 @@ class KermanyOCTDataModule(ImageFilesDataModule):
             return super().file_reader(folder, paths, size)
         # Decoded whole: how much is left of an image is not known before.
         return FileReader(folder, paths, self.in_chans, process=TrimBorders())
-
-    def _files(self, part: str) -> list[str]:
-        found = []
-        for label in CLASSES:
-            found += [f"{part}/{label}/{name}" for name in image_files(self.folder / part / label)]
-        if not found and part != "val":
-            raise self.absent(f"no images in {self.folder / part}/{{{','.join(CLASSES)}}}")
-        return found
-
-
-def _patient(name: str) -> str:
-    """``1016042`` of CNV-1016042-1.jpeg; other names stand for themselves."""
-    found = _NUMBER.search(name)
-    return found[1] if found else name
 
 
 def _leave_out_test_patients(patients: np.ndarray, split: np.ndarray) -> None:

@@ -74,16 +74,13 @@ class MalariaDataModule(OpenFilesDataModule):
         check_literal(protocol, literal)
         check_test_fraction(test_fraction)
         if folds < 2 or not 0 <= (fold or 0) < folds:
-            raise UserError(f"fold {fold} of {folds}: folds are at least 2 and counted from 0\nTry --data.fold 0")
+            raise UserError(f"Fold {fold} of {folds}: folds are at least 2 and counted from 0\nTry --data.fold 0")
         if fold is not None and protocol != "official":
-            raise UserError(f"protocol {protocol} has no folds\nLeave out --data.fold or --data.protocol")
+            raise UserError(f"Protocol {protocol} has no folds\nLeave out --data.fold or --data.protocol")
         self.test_fraction, self.fold, self.folds = test_fraction, fold, folds
         self.protocol, self.literal = protocol, literal
-
-    @property
-    def known_leak(self) -> str:
-        """The paper's splits."""
-        return "literal: the cells of a patient are in training, validation and test" if self.literal else ""
+        if literal:
+            self.known_leak = "literal: the cells of a patient are in training, validation and test"
 
     def load_samples(self) -> SampleTable:
         """List the files of both classes and find their patients."""
@@ -167,5 +164,5 @@ def _read_map(path: Path) -> dict[str, str]:
             if _patient(mapped.setdefault(name, patient)) != _patient(patient):
                 raise UserError(f"{name} belongs to two patients, {mapped[name]} and {patient}\nin {path}")
     if not mapped:
-        raise UserError(f"no cells in {path}\nIts lines should be a patient and a list of cells.\nGet it from {MAPS}")
+        raise UserError(f"No cells in {path}\nIts lines should be a patient and a list of cells.\nGet it from {MAPS}")
     return mapped

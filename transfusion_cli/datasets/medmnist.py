@@ -49,17 +49,13 @@ class MedMNISTDataModule(MedicalDataModule):
 
     def __init__(self, flag: Flag = "pneumoniamnist", size: Size = 28, download: bool = False, **kwargs: Any) -> None:
         if flag not in FACTS:
-            raise UserError(f"no two-dimensional MedMNIST set {flag!r}\n{did_you_mean(flag, FACTS)}")
+            raise UserError(f"No two-dimensional MedMNIST set {flag!r}\n{did_you_mean(flag, FACTS)}")
         self.flag, self.facts, self.file_size, self.download = flag, FACTS[flag], size, download
+        self.in_chans, self.default_augmentation = self.facts.channels, self.facts.augmentation
         super().__init__(**kwargs)
         if self.root is None:
             self.root = Path(DEFAULT_ROOT).expanduser()
         self._arrays: dict[Split, np.ndarray] = {}
-
-    @property
-    def default_augmentation(self) -> str:
-        """What suits the images of this set."""
-        return self.facts.augmentation
 
     @property
     def target(self) -> Target:
@@ -70,11 +66,6 @@ class MedMNISTDataModule(MedicalDataModule):
     def class_names(self) -> list[str]:
         """Official classes in the order of the labels."""
         return self.facts.class_names
-
-    @property
-    def in_chans(self) -> int:
-        """1 or 3, as in the file."""
-        return self.facts.channels
 
     @property
     def path(self) -> Path:

@@ -59,7 +59,7 @@ class MessidorDataModule(FundusDataModule):
 
     landmarks = ("[Bb][Aa][Ss][Ee][123][1234]", "Annotation?[Bb]ase[123][1234].xls")
     published = {"images": 1200}
-    grades = ("R0", "R1", "R2", "R3")
+    class_names = ["R0", "R1", "R2", "R3"]
 
     def __init__(
         self,
@@ -70,11 +70,8 @@ class MessidorDataModule(FundusDataModule):
         super().__init__(task="grade" if task == "oedema" else task, **kwargs)
         self.column, self._highest = ("oedema", 2) if task == "oedema" else ("grade", 3)
         self.errata = errata
-
-    @property
-    def class_names(self) -> list[str]:
-        """Grades of retinopathy, or of the risk of oedema."""
-        return ["risk 0", "risk 1", "risk 2"] if self.column == "oedema" else super().class_names
+        if task == "oedema":
+            self.class_names = ["risk 0", "risk 1", "risk 2"]
 
     def load_samples(self) -> SampleTable:
         """Read the tables of all folders, correct them, find the images and their copies, and draw the splits."""
@@ -89,8 +86,7 @@ class MessidorDataModule(FundusDataModule):
                 groups[np.isin(groups, groups[same])] = np.sort(groups[same])[0]
         split = np.full(len(paths), "train")
         table = SampleTable(paths, self.encode(values), split, groups, paths, departments, source_labels=told)
-        self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _annotations(self) -> dict[str, Path]:
@@ -103,7 +99,7 @@ class MessidorDataModule(FundusDataModule):
         if not found:
             raise self.absent(f"no Annotation_BaseXX.xls in {self.folder}")
         if len(found) < 12:
-            log.warning("tables of %d of the 12 folders: %s", len(found), ", ".join(sorted(found)))
+            log.warning("Tables of %d of the 12 folders: %s", len(found), ", ".join(sorted(found)))
         return found
 
     def _read(self, base: str, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -145,7 +141,7 @@ def _labels(frame: "pd.DataFrame") -> np.ndarray:
     import pandas as pd
 
     values = frame[["grade", "oedema"]].apply(pd.to_numeric, errors="coerce").to_numpy()
-    return (values[:, :, None] == np.arange(4)).reshape(len(values), -1)
+    return np.asarray((values[:, :, None] == np.arange(4)).reshape(len(values), -1))
 
 
 def _department(name: str) -> str:
@@ -165,5 +161,5 @@ def _read_xls(path: Path) -> "pd.DataFrame":
     except ImportError as error:
         raise UserError(f"Messidor's tables are old Excel files\n{path}\nTo read them: pip install xlrd") from error
     except Exception as error:  # a damaged file makes xlrd raise errors of many kinds
-        raise UserError(f"cannot read the table {path}\n{error}") from error
+        raise UserError(f"Cannot read the table {path}\n{error}") from error
     return pd.DataFrame(rows, columns=header).replace("", None)

@@ -64,7 +64,7 @@ class Messidor2DataModule(FundusDataModule):
         path = self.folder / LABELS
         frame = read_table(path).rename(columns=COLUMNS)
         if not {"image", "grade"} <= set(frame.columns):
-            raise UserError(f"no columns image_id and adjudicated_dr_grade, nor id_code and diagnosis\nin {path}")
+            raise UserError(f"No columns image_id and adjudicated_dr_grade, nor id_code and diagnosis\nin {path}")
         grades = self.read_grades(frame, "grade", path)
         gradable = grades >= 0
         if "adjudicated_gradable" in frame.columns:
@@ -87,15 +87,14 @@ class Messidor2DataModule(FundusDataModule):
             paths, self.encode(grades), split, exams, paths, domains, source_labels=label_matrix(grades)
         )
         if self.use == "all":
-            self.hold_out_patients(table, self.test_fraction, "test")
-            self.hold_out_patients(table, self.val_fraction, "val")
+            self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _examinations(self, keys: np.ndarray) -> np.ndarray | None:
         """Examination of each image, named by its first eye; None without a table of pairs."""
         tables = [path for path in sorted(self.folder.rglob("*.csv")) if _is_pairs(path)]
         if not tables:
-            log.warning("no messidor-2.csv in %s: eyes of one patient may be in different splits", self.folder)
+            log.warning("No messidor-2.csv in %s: eyes of one patient may be in different splits", self.folder)
             return None
         known = set(keys.tolist())
         examination: dict[str, str] = {}

@@ -68,6 +68,9 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
     """
 
     landmarks = _TABLES
+    target: Target = "multilabel"
+    class_names = list(FINDINGS)
+    in_chans = 1
 
     def __init__(
         self,
@@ -80,23 +83,8 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         for name in labels or ():
             if name not in FINDINGS:
                 raise UserError(f"labels: NIH ChestX-ray14 has no {name!r}\n{did_you_mean(name, FINDINGS)}")
-        self.labels = labels or list(FINDINGS)
+        self.class_names = labels or self.class_names
         self.view_position, self.test_fraction = view_position, test_fraction
-
-    @property
-    def target(self) -> Target:
-        """Several findings, each present or absent."""
-        return "multilabel"
-
-    @property
-    def class_names(self) -> list[str]:
-        """The findings."""
-        return self.labels
-
-    @property
-    def in_chans(self) -> int:
-        """Grey."""
-        return 1
 
     @property
     def published(self) -> dict[str, int]:
@@ -104,16 +92,16 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         if self.view_position:
             return {"images": VIEWS[self.view_position]}
         counts = {"images": 112120, "patients": 30805}
-        if self._list("test_list.txt").is_file():
+        if (self.folder / "test_list.txt").is_file():
             counts |= {"train+val": 86524, "test": 25596}
-        return counts | {f"class:{name}": FINDINGS[name] for name in self.labels}
+        return counts | {f"class:{name}": FINDINGS[name] for name in self.class_names}
 
     def load_samples(self) -> SampleTable:
         """Read the table and the lists, and find the images."""
         path = next(self.folder / name for name in _TABLES if (self.folder / name).is_file())
         frame = _read(path)
         has = _findings(frame, path)
-        targets = has[:, [list(FINDINGS).index(label) for label in self.labels]].astype(np.float32)
+        targets = has[:, [list(FINDINGS).index(label) for label in self.class_names]].astype(np.float32)
         keep = np.ones(len(frame), dtype=bool)
         if self.view_position:
             require_columns(frame, ["View Position"], path)
@@ -122,9 +110,7 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         patients = as_text(frame["Patient ID"].astype("str").str.zfill(8).to_numpy())
         paths = self._paths(names, keep, path)
         table = SampleTable(names, targets, self._split(names), patients, paths, source_labels=has, unused=~keep)
-        if not len(table.rows("test")):
-            self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _paths(self, names: np.ndarray, keep: np.ndarray, table: Path) -> np.ndarray:
@@ -136,14 +122,11 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         prefixes = as_text(path.relative_to(self.folder).as_posix() + "/" for path in folders)
         return np.char.add(prefixes[where], names)
 
-    def _list(self, name: str) -> Path:
-        return self.folder / name
-
     def _split(self, names: np.ndarray) -> np.ndarray:
         """``train``, and ``test`` by the official lists where they are."""
-        lists = {"train": self._list("train_val_list.txt"), "test": self._list("test_list.txt")}
+        lists = {"train": self.folder / "train_val_list.txt", "test": self.folder / "test_list.txt"}
         if not all(path.is_file() for path in lists.values()):
-            log.warning("no train_val_list.txt and test_list.txt in %s: test patients are drawn at random", self.folder)
+            log.warning("No train_val_list.txt and test_list.txt in %s: test patients are drawn at random", self.folder)
             return np.full(len(names), "train")
         split = np.full(len(names), "", dtype="<U5")
         for part, path in lists.items():
@@ -169,4 +152,4 @@ def _findings(frame: "pd.DataFrame", path: Path) -> np.ndarray:
     bad = np.array([not names <= set(FINDINGS) and names != {"No Finding"} for names in found], dtype=bool)
     allowed = ", ".join(FINDINGS) + " with | between, or No Finding alone"
     refuse(bad[codes], frame["Finding Labels"], "Finding Labels", path, allowed)
-    return np.array([[label in names for label in FINDINGS] for names in found], dtype=bool)[codes]
+    return np.asarray(np.array([[label in names for label in FINDINGS] for names in found], dtype=bool)[codes])

@@ -125,7 +125,7 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
         images = open_array(path, "x")
         if images.shape != (len(rows), 96, 96, 3) or images.dtype != np.uint8:
             raise UserError(
-                f"the images of {path} do not fit its labels\n"
+                f"The images of {path} do not fit its labels\n"
                 f"Found {images.dtype} {images.shape}; expected uint8 ({len(rows)}, 96, 96, 3)"
             )
         return HDF5Reader(path, "x", rows.start)
@@ -144,7 +144,7 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
             return path
         if self.unpack is None:
             raise UserError(
-                f"a gzipped HDF5 file cannot be read in random order: {path}\n"
+                f"A gzipped HDF5 file cannot be read in random order: {path}\n"
                 f"Unpack it:                    gunzip --keep {shlex.quote(str(path))}\n"
                 "or let transfusion unpack it: --data.unpack DIR"
             )
@@ -158,7 +158,7 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
             raise UserError(f"{array.size:,} labels in {path}\nIt is not the file expected here.")
         labels = np.asarray(array).reshape(-1)
         if not np.isin(labels, (0, 1)).all():
-            raise UserError(f"labels other than 0 and 1\nin {path}\nRemove the file and get it again.")
+            raise UserError(f"Labels other than 0 and 1\nin {path}\nRemove the file and get it again.")
         return labels
 
     def _slides(self, split: Split, labels: np.ndarray) -> np.ndarray | None:

@@ -85,7 +85,7 @@ class PhantomDataModule(MedicalDataModule):
         """
         size = size or self.size
         if min(size) < SMALLEST:
-            raise UserError(f"phantoms need {SMALLEST} pixels at least, got {size}\nTry --data.image_size 64")
+            raise UserError(f"Phantoms need {SMALLEST} pixels at least, got {size}\nTry --data.image_size 64")
         if self._reader is None or self._reader.size != max(size):
             self._reader = PhantomReader(self.anatomy_seed, self.images_per_patient, max(size))
         return self._reader

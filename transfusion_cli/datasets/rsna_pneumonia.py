@@ -51,6 +51,8 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     """
 
     landmarks = ("stage_2_train_labels.csv",)
+    target: Target = "binary"
+    class_names = ["no pneumonia", "pneumonia"]
     in_chans = 1
 
     def __init__(
@@ -58,16 +60,8 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     ) -> None:
         super().__init__(**kwargs)
         self.task, self.test_fraction = task, test_fraction
-
-    @property
-    def target(self) -> Target:
-        """Pneumonia or not, or one of three classes."""
-        return "binary" if self.task == "pneumonia" else "multiclass"
-
-    @property
-    def class_names(self) -> list[str]:
-        """Healthy lungs first."""
-        return ["no pneumonia", "pneumonia"] if self.task == "pneumonia" else list(CLASSES)
+        if task == "three_class":
+            self.target, self.class_names = "multiclass", list(CLASSES)
 
     @property
     def published(self) -> dict[str, int]:
@@ -101,16 +95,13 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
             split=np.repeat(["train", "predict"], [len(ids), len(unlabelled)]),
             # Nothing is measured on the unlabelled images, so their patients may recur: they stand for themselves.
             patients=None if patients is None else np.concatenate([patients, unlabelled]),
-            paths=np.concatenate(
-                [
-                    np.char.add("stage_2_train_images/", files),
-                    np.char.add(np.char.add("stage_2_test_images/", unlabelled), ".dcm"),
-                ]
+            paths=np.char.add(
+                np.repeat(["stage_2_train_images/", "stage_2_test_images/"], [len(ids), len(unlabelled)]),
+                np.char.add(np.concatenate([ids, unlabelled]), ".dcm"),
             ),
             source_labels=np.pad(pneumonia == 1, ((0, len(unlabelled)), (0, 0))),
         )
-        self.hold_out_patients(table, self.test_fraction, "test")
-        self.hold_out_patients(table, self.val_fraction, "val")
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def _unlabelled(self) -> np.ndarray:
@@ -120,7 +111,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
     def _classes(self, ids: np.ndarray) -> np.ndarray:
         path = self.folder / "stage_2_detailed_class_info.csv"
         if not path.is_file():
-            raise UserError(f"no {path}\nIt tells the three classes. Put it there, or take --data.task pneumonia")
+            raise UserError(f"No {path}\nIt tells the three classes. Put it there, or take --data.task pneumonia")
         names = list(CLASSES)
         frame = _one_row_per_image(path, "class", names)
         code = frame.set_index("patientId")["class"].map(names.index).reindex(ids)
@@ -136,13 +127,13 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
 
         found = sorted(self.folder.glob("*mapping*.json"))
         if not found:
-            log.warning("no mapping to NIH patients in %s: patients may cross splits. Get %s", self.folder, MAPPING)
+            log.warning("No mapping to NIH patients in %s: patients may cross splits. Get %s", self.folder, MAPPING)
             return None
         try:
             entries = json.loads(found[0].read_text(encoding="utf-8"))
             images = {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"not RSNA's mapping to NIH images: {found[0]}\n{error!r}\nGet {MAPPING}") from error
+            raise UserError(f"Not RSNA's mapping to NIH images: {found[0]}\n{error!r}\nGet {MAPPING}") from error
         patients = pd.Series(ids, dtype="str").map(images).str.partition("_")[0]
         unknown = patients.isna().to_numpy()
         if unknown.any():
@@ -162,5 +153,5 @@ def _one_row_per_image(path: Path, column: str, allowed: list[str]) -> "pd.DataF
     frame = frame[["patientId", column]].drop_duplicates(ignore_index=True)
     twice = frame["patientId"].duplicated().to_numpy()
     if twice.any():
-        raise UserError(f"image {frame['patientId'][int(twice.argmax())]} has two values of {column!r}\nin {path}")
+        raise UserError(f"Image {frame['patientId'][int(twice.argmax())]} has two values of {column!r}\nin {path}")
     return frame

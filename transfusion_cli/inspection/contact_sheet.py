@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def choose(data: MedicalDataModule, split: Split, count: int) -> np.ndarray:
     table = data.samples
     rows = np.random.default_rng(data.seed).permutation(table.rows(split))
     if not len(rows):
-        raise UserError(f"the {split} split is empty\nTry --split train, val or test")
+        raise UserError(f"The {split} split is empty\nTry --split train, val or test")
     has = label_matrix(table.targets[rows])
     if has.shape[1] == 1 or data.target == "multilabel":
         has = np.column_stack([~has.any(axis=1), has])  # those without any label are a class too
@@ -123,9 +123,9 @@ def contact_sheet(data: MedicalDataModule, shown: list[Exhibit], split: Split) -
     return figure
 
 
-def _pixels(sample: dict) -> np.ndarray:
+def _pixels(sample: dict[str, Any]) -> np.ndarray:
     image = sample["image"].numpy()
-    return image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    return np.asarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
 
 
 def _cross(size: tuple[int, int]) -> np.ndarray:

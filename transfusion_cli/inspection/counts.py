@@ -62,6 +62,13 @@ def published_counts(
     return found
 
 
+def kinds(facts: np.ndarray) -> dict[str, int]:
+    """How many files there are of each depth, in grey or in colour."""
+    found, numbers = np.unique(facts[["bits", "colour"]], return_counts=True)
+    names = (f"{bits}-bit {'colour' if colour else 'grey'}" for bits, colour in found.tolist())
+    return dict(zip(names, numbers.tolist(), strict=True))
+
+
 def co_occurrence(targets: np.ndarray) -> np.ndarray:
     """How many samples have both of two labels (L, L); the diagonal counts each label."""
     has = (targets >= 0.5).astype(np.int64)

@@ -19,7 +19,7 @@ def depth_of(peak: int) -> tuple[str, str] | None:
     if bits is None:
         return None
     white = 2**bits - 1
-    what = f"values reach {peak:,} of {FULL:,}: these look like {bits}-bit images in 16-bit files"
+    what = f"Values reach {peak:,} of {FULL:,}: these look like {bits}-bit images in 16-bit files"
     # Centre and width of 0 to white: what is stored as 0 becomes 0, and white 1.
     return (
         f"{what}, shown at {100 * peak / FULL:.2g} % of the range",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transfusion_cli.data.samples import SPLITS, SampleTable
-from transfusion_cli.data.splits import label_matrix
+from transfusion_cli.data.splits import in_several_splits, label_matrix
 
 
 @dataclass
@@ -56,14 +56,11 @@ def find_duplicates(table: SampleTable, digests: np.ndarray, eligible: np.ndarra
     groups = np.unique(codes, return_inverse=True)[1]
     number = int(groups.max(initial=-1)) + 1
 
-    member = np.zeros((number, len(SPLITS)), dtype=bool)
-    for column, split in enumerate(SPLITS):
-        member[groups[table.split[rows] == split], column] = True
-
+    crosses = np.isin(np.arange(number), in_several_splits(groups, table.split[rows]))
     targets = table.targets[rows]
     known = ~np.isnan(targets) if targets.ndim == 2 else (targets >= 0)[:, None]
     has = label_matrix(targets)
     some, none = np.zeros((2, number, has.shape[1]), dtype=bool)
     np.logical_or.at(some, groups, has & known)
     np.logical_or.at(none, groups, ~has & known)
-    return Duplicates(rows, groups, member.sum(1) > 1, np.any(some & none, axis=1))
+    return Duplicates(rows, groups, crosses, np.any(some & none, axis=1))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from transfusion_cli.data.samples import SampleTable
+from transfusion_cli.inspection.counts import kinds
 from transfusion_cli.inspection.depth import depth_of
 from transfusion_cli.inspection.duplicates import Duplicates
 from transfusion_cli.inspection.finding import Finding, Level, examples
@@ -69,15 +70,11 @@ def empty_rows(scan: Scan) -> np.ndarray:
 
 def check_storage(scan: Scan) -> Iterator[Finding]:
     """Colour among grey, and several depths, are worth knowing of."""
-    facts = scan.facts[scan.rows(READ)]
-    kinds, counts = np.unique(facts[["bits", "colour"]], return_counts=True)
-    if len(kinds) > 1:
-        parts = [
-            f"{number:,} {bits}-bit {'colour' if colour else 'grey'}"
-            for (bits, colour), number in zip(kinds.tolist(), counts.tolist(), strict=True)
-        ]
+    found = kinds(scan.facts[scan.rows(READ)])
+    if len(found) > 1:
+        text = ", ".join(f"{number:,} {kind}" for kind, number in found.items())
         advice = "Does the kind of file go with a class? A network would learn that."
-        yield Finding("note", "storage", f"files are of several kinds: {', '.join(parts)}", advice)
+        yield Finding("note", "storage", f"Files are of several kinds: {text}", advice)
 
 
 def check_depth(scan: Scan, has_window: bool) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from transfusion_cli import __version__
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.samples import SampleTable
 from transfusion_cli.inspection import image_checks, table_checks
-from transfusion_cli.inspection.counts import ALL_SPLITS, co_occurrence, count, spread
+from transfusion_cli.inspection.counts import ALL_SPLITS, co_occurrence, count, kinds, spread
 from transfusion_cli.inspection.duplicates import Duplicates, find_duplicates
 from transfusion_cli.inspection.finding import LEVELS, Finding
 from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE
@@ -57,7 +57,7 @@ class Report:
             "target": self.data.target,
             "class_names": list(self.data.class_names),
             "errors": sum(finding.level == "error" for finding in self.findings),
-            "findings": [finding.as_dict() for finding in self.findings],
+            "findings": [asdict(finding) for finding in self.findings],
             "splits": self.counts,
             "images": self.images,
         }
@@ -74,7 +74,7 @@ class Report:
         """Ids to leave out so that all images can be read and none is there twice."""
         unreadable = np.isin(self.scan.facts["state"], (MISSING, UNREADABLE))
         rows = np.union1d(np.flatnonzero(unreadable), self.duplicates.surplus(self.table))
-        return self.table.ids[rows]
+        return np.asarray(self.table.ids[rows])
 
     def problems(self) -> pd.DataFrame:
         """One row for each image with a problem: id, split, patient, problem, and its reason or group of copies."""
@@ -88,17 +88,9 @@ class Report:
             kind = "conflicting-labels" if copies.conflicts[group] else "duplicate"
             kind = "duplicate-across-splits" if copies.crosses[group] else kind
             problems.append((row, kind, f"group {group}"))
-        rows = np.array([row for row, _, _ in problems], dtype=np.int64)
-        patients = np.full(len(rows), "") if self.table.patients is None else self.table.patients[rows]
-        return pd.DataFrame(
-            {
-                "id": self.table.ids[rows],
-                "split": self.table.split[rows],
-                "patient": patients,
-                "problem": [kind for _, kind, _ in problems],
-                "detail": [detail for _, _, detail in problems],
-            }
-        )
+        found = pd.DataFrame(problems, columns=["row", "problem", "detail"])
+        told = self.table.frame()[["id", "split", "patient"]].iloc[found.pop("row").astype(int)]
+        return told.reset_index(drop=True).join(found)
 
 
 def inspect(data: MedicalDataModule, workers: int | None = None, progress: bool = True) -> Report:
@@ -141,7 +133,6 @@ def _storage(facts: np.ndarray) -> dict[str, Any]:
         return {"read": 0}
     sizes, counts = np.unique(facts[["height", "width"]], return_counts=True)
     height, width = sizes[counts.argmax()].tolist()
-    kinds, numbers = np.unique(facts[["bits", "colour"]], return_counts=True)
     return {
         "read": len(facts),
         "height": spread(facts["height"]),
@@ -149,8 +140,5 @@ def _storage(facts: np.ndarray) -> dict[str, Any]:
         "sizes": len(sizes),
         "most_frequent_size": [height, width],
         "share_of_most_frequent_size": round(float(counts.max() / len(facts)), 4),
-        "kinds": {
-            f"{bits}-bit {'colour' if colour else 'grey'}": number
-            for (bits, colour), number in zip(kinds.tolist(), numbers.tolist(), strict=True)
-        },
+        "kinds": kinds(facts),
     }

@@ -99,7 +99,7 @@ def _results(read: _Chunk, chunks: list[np.ndarray], workers: int | None) -> Ite
             yield from parts
         except BrokenProcessPool as error:
             raise Fault(
-                "a process that read images was killed: out of memory, or a decoder that crashed",
+                "A process that read images was killed: out of memory, or a decoder that crashed",
                 "Try --workers 1, and watch the memory",
             ) from error
 

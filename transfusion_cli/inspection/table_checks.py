@@ -27,23 +27,23 @@ def check_counts(counts: Mapping[str, Mapping[str, Any]], target: Target) -> Ite
     """No split may be empty, no class may lack training samples."""
     sizes = {split: counts[split]["images"] for split in SPLITS}
     if not any(sizes.values()):
-        yield Finding("error", "empty-split", "no sample is in any split", "Check --data.root and the options.")
+        yield Finding("error", "empty-split", "No sample is in any split", "Check --data.root and the options.")
         return
     if not sizes["train"] and not sizes["val"]:
-        yield Finding("warning", "empty-split", "there is nothing to train on: all samples are for the test")
+        yield Finding("warning", "empty-split", "There is nothing to train on: all samples are for the test")
     else:
         for split in (split for split in SPLITS if not sizes[split]):
             advice = "Check the split's folder or column, or let the module draw it: see val_fraction, test_fraction."
-            yield Finding("error", "empty-split", f"the {split} split is empty", advice)
+            yield Finding("error", "empty-split", f"The {split} split is empty", advice)
     for split in (split for split in SPLITS if sizes[split]):
         classes = dict(counts[split]["classes"])
         unknown = classes.pop("unknown")
         absent = [name for name, number in classes.items() if not number]
         if absent and split == "train":
-            message = f"no training sample has {examples(absent)}"
+            message = f"No training sample has {examples(absent)}"
             yield Finding("error", "absent-class", message, "Leave out what does not occur, or check the labels.")
         elif absent:
-            message = f"no sample of the {split} split has {examples(absent)}"
+            message = f"No sample of the {split} split has {examples(absent)}"
             yield Finding("warning", "absent-class", message, "Scores that need it are undefined there.")
         if unknown:
             what = "labels" if target == "multilabel" else "samples"
@@ -58,27 +58,27 @@ def check_published(
     if not published:
         return
     if known_leak:
-        yield Finding("note", "published", "published counts are not compared: the protocol repeats images")
+        yield Finding("note", "published", "Published counts are not compared: the protocol repeats images")
         return
     found = published_counts(table, list(published), target, class_names)
     details = {key: {"found": found[key], "published": number} for key, number in published.items()}
     differs = [key for key, number in published.items() if found[key] is not None and found[key] != number]
     if not differs:
-        yield Finding("note", "published", "all counts are the published ones", details=details)
+        yield Finding("note", "published", "All counts are the published ones", details=details)
         return
     text = "; ".join(f"{key} {found[key]:,} (published {published[key]:,})" for key in differs)
     advice = "Is the download complete? Are there files that do not belong, or options that leave some out?"
-    yield Finding("warning", "published", f"counts differ from the published ones: {text}", advice, details)
+    yield Finding("warning", "published", f"Counts differ from the published ones: {text}", advice, details)
 
 
 def check_patients(table: SampleTable, known_leak: str) -> Iterator[Finding]:
     """No patient may have images in two splits."""
     if known_leak:
         advice = "The numbers are good for comparison with that paper alone."
-        yield Finding("warning", "known-leak", f"a leak on purpose: {known_leak}", advice)
+        yield Finding("warning", "known-leak", f"A leak on purpose: {known_leak}", advice)
         return
     if table.patients is None:
-        message = "no patients are known: whether a patient is in two splits cannot be checked"
+        message = "No patients are known: whether a patient is in two splits cannot be checked"
         yield Finding("note", "patients", message, "Intervals are over images, and too narrow where patients recur.")
         return
     labelled = np.isin(table.split, SPLITS)

@@ -1,9 +1,7 @@
 """AC-Norm: batch normalisation recalibrated by cross-domain channel correlations (Zhang et al. 2023, 2307.15282)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +12,6 @@ from transfusion_cli.models.unchanged import Unchanged
 
 DEAD = 10.0
 """A channel is dead if its scale is below this many times eps, which then rules its sensitivity."""
-
-
-def _refresh_after_load(layer: ACNorm, _: Any) -> None:
-    layer.refresh()
 
 
 class ACNorm(nn.Module):
@@ -67,7 +61,6 @@ class ACNorm(nn.Module):
         self.register_buffer("source_bias", bn.bias.detach().clone())
         # no buffer: DDP would broadcast channels x channels numbers per layer in every step
         self._kept: tuple[Unchanged, Tensor] | None = None
-        self.register_load_state_dict_post_hook(_refresh_after_load)
 
     def refresh(self) -> None:
         """Drop the kept correlation, so that the next forward computes it anew."""
@@ -124,7 +117,7 @@ class ACNorm(nn.Module):
         finally:
             self.bn.momentum = momentum
 
-    def train(self, mode: bool = True) -> ACNorm:
+    def train(self, mode: bool = True) -> Self:
         """Switch mode; the correlation is computed anew, whatever happened to the affines in between."""
         self.refresh()
         return super().train(mode)
@@ -136,10 +129,6 @@ class ACNorm(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles, which have tensors of their own: all but the kept correlation."""
         return self.__dict__ | {"_kept": None}
-
-    def _apply(self, fn: Any, recurse: bool = True) -> ACNorm:
-        self.refresh()
-        return super()._apply(fn, recurse)
 
 
 def ac_norm_layers(network: nn.Module) -> dict[str, ACNorm]:

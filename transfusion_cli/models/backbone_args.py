@@ -1,7 +1,5 @@
 """What users may pass on to ``timm.create_model``, and what its refusals mean to them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

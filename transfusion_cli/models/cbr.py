@@ -5,17 +5,14 @@ layer. Their text and their parameter table contradict each other on CBR-Tiny: `
 ``cbr_tiny_text`` the text.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs
 from torch import Tensor, nn
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.models.pooled_classifier import PooledClassifier
+from transfusion_cli.models.pooled_classifier import PooledClassifier, register
 
 Padding = Literal["same", "valid"]
 
@@ -36,11 +33,11 @@ class CBRPlan:
 
 
 PLANS = {
-    "cbr_larget": CBRPlan(7, (32, 64, 128, 256, 512), last_pool=False),
-    "cbr_largew": CBRPlan(7, (64, 128, 256, 512)),
-    "cbr_small": CBRPlan(7, (32, 64, 128, 256)),
-    "cbr_tiny": CBRPlan(5, (32, 64, 128, 256)),
-    "cbr_tiny_text": CBRPlan(5, (64, 128, 256, 512)),
+    "cbr_larget": CBRPlan(7, (32, 64, 128, 256, 512), last_pool=False),  # LargeT(all): 8.5 million parameters
+    "cbr_largew": CBRPlan(7, (64, 128, 256, 512)),  # LargeW(ide): 8.4 million
+    "cbr_small": CBRPlan(7, (32, 64, 128, 256)),  # 2.1 million
+    "cbr_tiny": CBRPlan(5, (32, 64, 128, 256)),  # as the paper's table counts it: 1.1 million
+    "cbr_tiny_text": CBRPlan(5, (64, 128, 256, 512)),  # as the paper's text has it: 4.3 million
 }
 
 
@@ -56,7 +53,8 @@ class CBRBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature maps of the block."""
-        return self.pool(self.act(self.bn(self.conv(x))))
+        maps: Tensor = self.pool(self.act(self.bn(self.conv(x))))
+        return maps
 
 
 class CBRNet(PooledClassifier):
@@ -109,7 +107,6 @@ class CBRNet(PooledClassifier):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Patterns that put parameters into stem, blocks and head, as timm's layer decay needs them."""
         return {"stem": r"^stem\.", "blocks": r"^blocks\.(\d+)"}
@@ -125,7 +122,8 @@ class CBRNet(PooledClassifier):
                 f"images of {x.shape[-2]} x {x.shape[-1]} are too small for this CBR network\n"
                 f"Use --data.image_size {self.smallest_input} or larger, or same padding."
             )
-        return self.blocks(self.stem(x))
+        maps: Tensor = self.blocks(self.stem(x))
+        return maps
 
 
 def smallest_input(plan: CBRPlan, padding: Padding) -> int:
@@ -158,31 +156,5 @@ def _create(name: str, pretrained: bool, **kwargs: Any) -> CBRNet:
     return build_model_with_cfg(CBRNet, name, pretrained, plan=plan, feature_cfg=features, **kwargs)
 
 
-@register_model
-def cbr_larget(pretrained: bool = False, **kwargs: Any) -> CBRNet:
-    """CBR-LargeT(all): five blocks of 7x7, 8.5 million parameters."""
-    return _create("cbr_larget", pretrained, **kwargs)
-
-
-@register_model
-def cbr_largew(pretrained: bool = False, **kwargs: Any) -> CBRNet:
-    """CBR-LargeW(ide): four wide blocks of 7x7, 8.4 million parameters."""
-    return _create("cbr_largew", pretrained, **kwargs)
-
-
-@register_model
-def cbr_small(pretrained: bool = False, **kwargs: Any) -> CBRNet:
-    """CBR-Small: four blocks of 7x7, 2.1 million parameters."""
-    return _create("cbr_small", pretrained, **kwargs)
-
-
-@register_model
-def cbr_tiny(pretrained: bool = False, **kwargs: Any) -> CBRNet:
-    """CBR-Tiny as the paper's table counts it: four blocks of 5x5 from 32 channels, 1.1 million parameters."""
-    return _create("cbr_tiny", pretrained, **kwargs)
-
-
-@register_model
-def cbr_tiny_text(pretrained: bool = False, **kwargs: Any) -> CBRNet:
-    """CBR-Tiny as the paper's text has it: four blocks of 5x5 from 64 channels, 4.3 million parameters."""
-    return _create("cbr_tiny_text", pretrained, **kwargs)
+for _name in PLANS:
+    register(_name, _create)

@@ -4,19 +4,18 @@ Three stages of width 16, 32 and 64 and parameter-free shortcuts (option A): 0.2
 ``cifar_resnet20``. They keep the full resolution in the first stage, which suits images of 28 to 64 pixels.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.nn.functional as F
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs
 from torch import Tensor, nn
 
-from transfusion_cli.models.pooled_classifier import PooledClassifier
+from transfusion_cli.models.pooled_classifier import PooledClassifier, register
 
 WIDTHS = (16, 32, 64)
+DEPTHS = (20, 32, 44, 56, 110)
+"""0.27, 0.46, 0.66, 0.85 and 1.73 million parameters."""
 
 
 class BasicBlock(nn.Module):
@@ -43,7 +42,8 @@ class BasicBlock(nn.Module):
             half = self.new_channels // 2
             shortcut = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.new_channels - half))
         x = self.act1(self.bn1(self.conv1(x)))
-        return self.act2(self.bn2(self.conv2(x)) + shortcut)
+        maps: Tensor = self.act2(self.bn2(self.conv2(x)) + shortcut)
+        return maps
 
 
 class CifarResNet(PooledClassifier):
@@ -93,7 +93,6 @@ class CifarResNet(PooledClassifier):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """Patterns that put parameters into stem, blocks (or stages) and head, as timm's layer decay needs them."""
         return {"stem": r"^(?:conv1|bn1)\.", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
@@ -101,7 +100,8 @@ class CifarResNet(PooledClassifier):
     def forward_features(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to the last feature map (B, 64, H / 4, W / 4), rounded up."""
         x = self.act1(self.bn1(self.conv1(x)))
-        return self.layer3(self.layer2(self.layer1(x)))
+        maps: Tensor = self.layer3(self.layer2(self.layer1(x)))
+        return maps
 
 
 def checkpoint_filter_fn(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
@@ -129,7 +129,7 @@ TEXTURES_CFG: dict[str, Any] = SHARED_CFG | {
 }
 # The star, which has to come later, makes a tag the one meant by the bare name: files from elsewhere expect the usual
 # mean and std.
-UNTRAINED_CFGS: dict[str, Any] = {f"cifar_resnet{depth}.untrained*": SHARED_CFG for depth in (20, 32, 44, 56, 110)}
+UNTRAINED_CFGS: dict[str, Any] = {f"cifar_resnet{depth}.untrained*": SHARED_CFG for depth in DEPTHS}
 default_cfgs = generate_default_cfgs({"cifar_resnet20.textures": TEXTURES_CFG, **UNTRAINED_CFGS})
 
 
@@ -146,31 +146,5 @@ def _create(name: str, pretrained: bool, **kwargs: Any) -> CifarResNet:
     )
 
 
-@register_model
-def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-20 for CIFAR-sized images, 0.27 million parameters."""
-    return _create("cifar_resnet20", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet32(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-32 for CIFAR-sized images, 0.46 million parameters."""
-    return _create("cifar_resnet32", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet44(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-44 for CIFAR-sized images, 0.66 million parameters."""
-    return _create("cifar_resnet44", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet56(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-56 for CIFAR-sized images, 0.85 million parameters."""
-    return _create("cifar_resnet56", pretrained, **kwargs)
-
-
-@register_model
-def cifar_resnet110(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-110 for CIFAR-sized images, 1.73 million parameters."""
-    return _create("cifar_resnet110", pretrained, **kwargs)
+for _depth in DEPTHS:
+    register(f"cifar_resnet{_depth}", _create)

@@ -1,7 +1,5 @@
 """What a network says about itself: its head, the normalisation its weights expect, its input size."""
 
-from __future__ import annotations
-
 from itertools import cycle, islice
 from typing import Any
 

@@ -1,5 +1,6 @@
 """Logits in full precision under mixed precision."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -17,21 +18,18 @@ class FullPrecision:
     """
 
     def __init__(self, layer: nn.Module) -> None:
-        self._contexts: list[torch.autocast] = []
+        self._outside = ExitStack()
         layer.register_forward_pre_hook(self.enter)
         layer.register_forward_hook(self.leave, always_call=True)
 
     def enter(self, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Leave autocast, before the layer runs."""
-        context = torch.autocast(inputs[0].device.type, enabled=False)
-        context.__enter__()
-        self._contexts.append(context)
+        self._outside.enter_context(torch.autocast(inputs[0].device.type, enabled=False))
         return tuple(_widened(value) for value in inputs)
 
     def leave(self, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Return to it, even after an error."""
-        if self._contexts:
-            self._contexts.pop().__exit__(None, None, None)
+        self._outside.close()
 
 
 def _widened(value: Any) -> Any:

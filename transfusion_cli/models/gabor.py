@@ -1,7 +1,5 @@
 """Gabor filters, the textbook's first layer."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -14,7 +12,7 @@ SPREAD = 1.5
 """Standard deviation of the envelope of a 7 x 7 filter, in pixels; it grows with the kernel."""
 
 
-def gabor_bank(filters: int, size: tuple[int, int], frequencies: tuple[float, ...] = FREQUENCIES) -> Tensor:
+def gabor_bank(filters: int, size: tuple[int, int]) -> Tensor:
     """Even Gabor filters of all frequencies and evenly spread orientations, each of mean 0 and norm 1.
 
     A cosine wave under a round Gaussian envelope (Daugman 1985). Sixty-four filters are four frequencies times sixteen
@@ -23,12 +21,11 @@ def gabor_bank(filters: int, size: tuple[int, int], frequencies: tuple[float, ..
     Args:
         filters: how many; orientations are as many as it takes.
         size: height and width of the kernels.
-        frequencies: cycles per pixel.
 
     Returns:
         (filters, H, W), float64.
     """
-    orientations = math.ceil(filters / len(frequencies))
+    orientations = math.ceil(filters / len(FREQUENCIES))
     height, width = size
     y, x = torch.meshgrid(
         torch.arange(height, dtype=torch.float64) - (height - 1) / 2,
@@ -38,7 +35,7 @@ def gabor_bank(filters: int, size: tuple[int, int], frequencies: tuple[float, ..
     spread = SPREAD * max(size) / 7
     envelope = torch.exp(-(x**2 + y**2) / (2 * spread**2))
     bank = []
-    for frequency in frequencies:
+    for frequency in FREQUENCIES:
         for k in range(orientations):
             angle = math.pi * k / orientations
             along = x * math.cos(angle) + y * math.sin(angle)

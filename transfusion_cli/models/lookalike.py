@@ -1,7 +1,5 @@
 """Telling a backbone by its weights."""
 
-from __future__ import annotations
-
 import re
 
 import timm

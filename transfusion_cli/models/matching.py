@@ -1,7 +1,5 @@
 """Fitting the tensors of a foreign file to a network: prefixes, names, input channels, head."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import sys

@@ -1,12 +1,11 @@
 """What our own backbones share: global pooling, a linear classifier, and timm's way to both."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.nn.functional as F
-from timm.layers import create_classifier
+from timm.layers.classifier import create_classifier
+from timm.models import register_model
 from torch import Tensor, nn
 
 
@@ -29,7 +28,6 @@ class PooledClassifier(nn.Module):
         self.num_features = self.head_hidden_size = width
         self.global_pool, self.fc = create_classifier(width, self.num_classes, global_pool, **factory)
 
-    @torch.jit.ignore
     def get_classifier(self, name_only: bool = False) -> str | nn.Module:
         """The classifier, or its name."""
         return "fc" if name_only else self.fc
@@ -55,3 +53,13 @@ class PooledClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, K)."""
         return self.forward_head(self.forward_features(x))
+
+
+def register(name: str, make: Callable[..., nn.Module]) -> None:
+    """Have timm make a network by ``make(name, pretrained, ...)``, in whose module ``default_cfgs`` tell of it."""
+
+    def entrypoint(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+        return make(name, pretrained, **kwargs)
+
+    entrypoint.__name__, entrypoint.__module__ = name, make.__module__
+    register_model(entrypoint)

@@ -1,9 +1,8 @@
 """Networks by timm name, with weights from the hub, from a file or at random."""
 
-from __future__ import annotations
-
 import logging
 import socket
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def build_network(
     pretrained: bool | str | Path = True,
     drop_rate: float = 0.0,
     image_size: int | None = None,
-    **kwargs: Any,
+    backbone_args: Mapping[str, Any] | None = None,
 ) -> tuple[nn.Module, WeightsReport]:
     """Build a timm network with a fresh head and load its weights.
 
@@ -48,7 +47,7 @@ def build_network(
         pretrained: published weights (True), none (False), or a file. The source's classifier is never loaded.
         drop_rate: dropout before the head.
         image_size: side of the input in pixels, for the architectures that fix it (position embeddings are resized).
-        **kwargs: passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
+        backbone_args: passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
 
     Raises:
         UserError: unknown name or argument, no such weights, no network, or a file that does not fit.
@@ -58,9 +57,9 @@ def build_network(
         raise UserError(f"in_chans must be at least 1, got {in_chans}\nTry --model.in_chans 3")
     if not 0 <= drop_rate < 1:
         raise UserError(f"dropout is a share, 0 or more and under 1, not {drop_rate}\nTry --model.dropout 0.2")
-    kwargs = checked_backbone_args(kwargs)
+    further = checked_backbone_args(backbone_args or {})
     weights = None if isinstance(pretrained, bool) else read_weights(pretrained)  # before the work of building
-    options = {"num_classes": num_outputs, "in_chans": in_chans, **kwargs}
+    options = {"num_classes": num_outputs, "in_chans": in_chans, **further}
     if drop_rate:
         options["drop_rate"] = drop_rate
     config = None if ":" in name else get_pretrained_cfg(name)
@@ -76,11 +75,11 @@ def build_network(
         # OSError is what the hub client and urllib raise for every failure of the network
         if isinstance(error, OSError) and (pretrained is True or ":" in name):
             raise _offline(name) from error
-        if kwargs:  # whatever a wrong argument runs into inside the architecture
-            raise cannot_build(name, kwargs, error) from error
+        if further:  # whatever a wrong argument runs into inside the architecture
+            raise cannot_build(name, further, error) from error
         raise
-    if kwargs and num_outputs and not head_names(network):
-        raise cannot_build(name, kwargs, ValueError("the network has no classifier"))
+    if further and num_outputs and not head_names(network):
+        raise cannot_build(name, further, ValueError("the network has no classifier"))
     if weights is not None:
         report = _load(network, weights, str(pretrained))
         (logger.info if report.complete else logger.warning)(report.summary())
@@ -145,7 +144,8 @@ def _load(network: nn.Module, weights: WeightsFile, file: str) -> WeightsReport:
         known = f": --model.backbone {other}" if other else ""
         raise UserError(f"{problem}\nGive the backbone that the file was made with{known}")
     network.load_state_dict(fit.tensors, strict=False)
-    return _report(network, file, tuple(fit.tensors), fit)
+    rest = (fit.missing, fit.unexpected, fit.shape_mismatch, fit.head, fit.adapted)
+    return WeightsReport(name, file, tuple(fit.tensors), *rest)
 
 
 def _misfit(network: nn.Module, name: str, weights: WeightsFile, fit: Match, file: str) -> str | None:
@@ -176,12 +176,7 @@ def _report_published(network: Any, source: str) -> WeightsReport:
     if heads and network.num_classes == config["num_classes"]:
         network.reset_classifier(network.num_classes)
     first = traits.get("first_conv") or ()
-    adapted = traits["in_chans"] != config["input_size"][0]
     names = (first,) if isinstance(first, str) else tuple(first)
-    fit = Match({}, (), (), (), (), tuple(f"{name}.weight" for name in names) if adapted else ())
-    return _report(network, source, tuple(x for x in network.state_dict() if not in_head(x, heads)), fit)
-
-
-def _report(network: nn.Module, source: str, matched: tuple[str, ...], fit: Match) -> WeightsReport:
-    rest = (fit.missing, fit.unexpected, fit.shape_mismatch, fit.head, fit.adapted)
-    return WeightsReport(pretrained_config(network)["architecture"], source, matched, *rest)
+    adapted = () if traits["in_chans"] == config["input_size"][0] else tuple(f"{name}.weight" for name in names)
+    matched = tuple(name for name in network.state_dict() if not in_head(name, heads))
+    return WeightsReport(config["architecture"], source, matched, adapted=adapted)

@@ -1,7 +1,5 @@
 """The stages of a network, in the order of the way from input to classifier, under the same names everywhere."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

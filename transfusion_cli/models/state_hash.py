@@ -1,7 +1,5 @@
 """The identity of a set of tensors."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 

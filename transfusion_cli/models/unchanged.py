@@ -1,7 +1,5 @@
 """Knowing without a look at their numbers that tensors are what they were."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Reading weight files without running code from them."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import pickle

@@ -1,7 +1,5 @@
 """What a network started from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -56,7 +56,8 @@ class ChestPhantom:
         lungs, solid = self._lungs(), self._mediastinum()
         gas = 0.35 * p.stomach_gas * half_round(((x - 0.36) / 0.2) ** 2 + ((y - p.base[1] - 0.12) / 0.1) ** 2)
         extra = lungs.tissue * (1 - solid) + self._ribs(lungs.wall) + self._spine_and_soft_tissue() + self._devices()
-        return np.maximum(body * (1 - 0.66 * lungs.air * (1 - solid) - gas) + extra * np.minimum(body, 1), 0)
+        through = body * (1 - 0.66 * lungs.air * (1 - solid) - gas)
+        return np.asarray(np.maximum(through + extra * np.minimum(body, 1), 0))
 
     def _inside(self, distance: Array, blur: float = 0.0) -> Array:
         return edge(distance, max(blur, self.pixel))
@@ -107,7 +108,7 @@ class ChestPhantom:
         a, b = (np.where(left, *phases).astype(np.float32) for phases in p.vessel_phases)
         branches = np.cos(5 * angle + a + 2 * np.sin(5 * radius + b)) * np.cos(3 * angle + b)
         branches = 1.3 * np.maximum(branches, 0) ** 2 * np.exp(-radius / 0.35)
-        return p.vessels * (np.exp(-((radius / 0.1) ** 2)) + branches)
+        return np.asarray(p.vessels * (np.exp(-((radius / 0.1) ** 2)) + branches))
 
     def _ribs(self, wall: Array) -> Array:
         """Posterior ribs fall outwards, anterior ones inwards and steeper; the cortex at their edges is densest."""
@@ -119,7 +120,7 @@ class ChestPhantom:
             off_centre = np.abs((height / p.rib_spacing + p.rib_phase) % 1 - 0.5) / half
             rib = self._inside((1 - off_centre) * half * p.rib_spacing)
             ribs += weight * rib * (0.65 + 0.35 * np.minimum(off_centre, 1) ** 2)
-        return p.rib_density * ribs * self._inside(wall + 0.03 - lateral) * self._inside(0.7 - self.y, 0.2)
+        return np.asarray(p.rib_density * ribs * self._inside(wall + 0.03 - lateral) * self._inside(0.7 - self.y, 0.2))
 
     def _spine_and_soft_tissue(self) -> Array:
         """Vertebrae, trachea, clavicles and breasts, which lie over everything."""
@@ -129,7 +130,7 @@ class ChestPhantom:
         course = p.apex + 0.17 - 0.22 * lateral + 0.05 * np.sin(6 * lateral)
         clavicles = 0.5 * self._inside(0.032 - np.abs(y - course)) * self._inside(0.335 - np.abs(lateral - 0.415), 0.1)
         breasts = p.breast * half_round(((lateral - 0.42) / 0.34) ** 2 + ((y - 0.28) / 0.34) ** 2)
-        return spine - trachea + clavicles + breasts
+        return np.asarray(spine - trachea + clavicles + breasts)
 
     def _devices(self) -> Array:
         """Monitor leads that cross the chest; a pacemaker below the left clavicle with its wire."""

@@ -90,4 +90,5 @@ def _expose(attenuation: Array, rng: np.random.Generator, photons: float) -> Arr
     film = -np.log(blur(counts, 0.4))
     low, high = np.percentile(film[attenuation > 0.4], [5, 99])
     low, high = low - rng.uniform(0.05, 0.35), high + rng.uniform(0.0, 0.3)
-    return (255 * np.clip((film - low) / (high - low), 0, 1) ** rng.uniform(0.85, 1.15)).round().astype(np.uint8)
+    brightness = np.clip((film - low) / (high - low), 0, 1) ** rng.uniform(0.85, 1.15)
+    return np.asarray((255 * brightness).round().astype(np.uint8))

@@ -8,8 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 from tensorboard.compat.proto.event_pb2 import Event
 from torch.utils.tensorboard import FileWriter, RecordWriter, SummaryWriter
 
@@ -90,7 +90,7 @@ class Events(SummaryWriter):
     file_writer: Any
     all_writers: Any
 
-    def _get_file_writer(self) -> FileWriter:
+    def _get_file_writer(self) -> Any:
         if self.file_writer is None:
             self.file_writer = _Writer(self._folder)
             self.all_writers = {str(self._folder): self.file_writer}

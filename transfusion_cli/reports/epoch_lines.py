@@ -96,31 +96,25 @@ class EpochLines(pl.Callback):
             metrics = self._metrics(trainer, pl_module, "train/")
             self._print(trainer, f"{self._name}, {_place(batch_idx + 1, trainer.num_training_batches)}", metrics)
 
-    def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Validation goes on."""
-        self._evaluating(trainer, "validation", trainer.num_val_batches, *args, **kwargs)
-
-    def on_test_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """The test goes on."""
-        self._evaluating(trainer, "test", trainer.num_test_batches, *args, **kwargs)
-
-    def on_predict_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Prediction goes on."""
-        self._evaluating(trainer, "predict", trainer.num_predict_batches, *args, **kwargs)
-
-    def _evaluating(
+    def on_validation_batch_end(
         self,
         trainer: pl.Trainer,
-        what: str,
-        batches: list[int | float],
         pl_module: pl.LightningModule,
         outputs: Any,
         batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
+        """An evaluation goes on."""
+        what, batches = "validation", trainer.num_val_batches
+        if trainer.testing:
+            what, batches = "test", trainer.num_test_batches
+        if trainer.predicting:
+            what, batches = "predict", trainer.num_predict_batches
         if self._due:
             self._print(trainer, f"{what}, {_place(batch_idx + 1, batches[dataloader_idx])}", [])
+
+    on_test_batch_end = on_predict_batch_end = on_validation_batch_end
 
     @property
     def _due(self) -> bool:

@@ -1,7 +1,5 @@
 """What of a test split gets results of its own: all of it, each domain, and the examinations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -11,21 +11,18 @@ from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.reports import figures
 from transfusion_cli.tasks.base import TransferTask
 
+IMAGES = 16
+"""So many augmented images of the first batch are shown."""
+
 
 class TensorBoardReport(pl.Callback):
     """Log the audit, a batch of augmented images, ROC, PR and confusion figures, and the drift of BatchNorm.
 
     Drift of a layer's scale or shift is the relative change ``|now - start| / |start|`` since training began, in the
     Euclidean norm (absolute where the start is zero); shown per layer as a curve and, for the last epoch, as a figure.
-
-    Args:
-        images: how many augmented images of the first batch to show; 0 for none.
-        every_n_epochs: how often figures are drawn.
     """
 
-    def __init__(self, images: int = 16, every_n_epochs: int = 1) -> None:
-        self.images = images
-        self.every_n_epochs = every_n_epochs
+    def __init__(self) -> None:
         self._start: dict[str, dict[str, Tensor]] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -49,15 +46,15 @@ class TensorBoardReport(pl.Callback):
     ) -> None:
         """Show the first batch as the network sees it, augmented."""
         writer = _writer(trainer)
-        if not self.images or trainer.global_step > 0 or writer is None or not isinstance(pl_module, TransferTask):
+        if trainer.global_step > 0 or writer is None or not isinstance(pl_module, TransferTask):
             return
-        images = (batch["image"][: self.images] * pl_module.std + pl_module.mean).clamp(0, 1)
-        figure = figures.image_grid(images.float(), pl_module.captions(batch["target"][: self.images].cpu()))
+        images = (batch["image"][:IMAGES] * pl_module.std + pl_module.mean).clamp(0, 1)
+        figure = figures.image_grid(images.float(), pl_module.captions(batch["target"][:IMAGES].cpu()))
         writer.add_figure("images/first training batch", figure, 0)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the figures of this epoch."""
-        if trainer.sanity_checking or trainer.state.fn != "fit" or trainer.current_epoch % self.every_n_epochs:
+        if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         self._draw(trainer, pl_module, "val")
         self._log_drift(trainer, pl_module)

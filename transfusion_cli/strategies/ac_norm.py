@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 from torch import nn
 
 from transfusion_cli.errors import UserError
@@ -46,5 +45,4 @@ class ACNorm(TransferStrategy):
 
     def finalize(self, network: nn.Module) -> None:
         """Fold every AC-Norm layer into plain BatchNorm."""
-        with torch.no_grad():
-            fold_ac_norm(network)
+        fold_ac_norm(network)

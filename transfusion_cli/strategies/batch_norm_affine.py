@@ -1,40 +1,30 @@
 """Only BatchNorm scale and shift train, and the head."""
 
+from typing import Any
+
 from transfusion_cli.errors import UserError
 from transfusion_cli.strategies.base import PhasedStrategy
 from transfusion_cli.strategies.parts import NetworkParts
-from transfusion_cli.strategies.plan import Affine, Rates, Statistics
+from transfusion_cli.strategies.plan import Affine, Statistics
 
 
 class BatchNormAffine(PhasedStrategy):
     """Train BatchNorm scale and shift and the head; all other weights stay (Kanavati & Tsuneki 2021).
+
+    The paper's preferred recipe has a head phase of one epoch before it (``head_epochs: 1``).
 
     Args:
         affine: which affine parameters train: ``both``, ``scale`` (gamma) or ``shift`` (beta).
         statistics: what BatchNorm statistics do in the main phase: ``frozen`` (the paper's choice), ``update`` or
             ``reestimate``. Layers that were not carried over always update, but for ``frozen_all``: with
             ``RandomInit`` before it, that is the paper's RND-FC-BN.
-        momentum: BatchNorm momentum, PyTorch's sense; null keeps the layers' own.
-        lr: learning rate of the main phase: one number, or one per group (head, scale_and_shift); null takes the
-            optimizer's.
-        head_epochs: epochs of a first phase that trains the head alone; the paper's preferred recipe uses 1.
-        head_early_stop: let early stopping end the head phase before ``head_epochs``, keeping its best weights.
-        head_lr: learning rate of the head phase; null takes the optimizer's.
+        kwargs: as for ``PhasedStrategy``.
     """
 
     main_phase = "scale_and_shift"
 
-    def __init__(
-        self,
-        affine: Affine = "both",
-        statistics: Statistics = "frozen",
-        momentum: float | None = None,
-        lr: Rates = None,
-        head_epochs: int = 0,
-        head_early_stop: bool = False,
-        head_lr: float | None = None,
-    ) -> None:
-        super().__init__(statistics, momentum, lr, head_epochs, head_early_stop, head_lr)
+    def __init__(self, affine: Affine = "both", statistics: Statistics = "frozen", **kwargs: Any) -> None:
+        super().__init__(statistics=statistics, **kwargs)
         self.affine = affine
 
     def trainable(self, parts: NetworkParts) -> tuple[str, ...]:

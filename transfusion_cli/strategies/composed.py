@@ -1,5 +1,7 @@
 """Several strategies as one."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +52,7 @@ class Composed(TransferStrategy):
         """The plan of the one strategy that has one."""
         return self._selector.select(parts)
 
-    def regularize(self, network: nn.Module, batch: dict, logits: Tensor) -> Tensor | None:
+    def regularize(self, network: nn.Module, batch: dict[str, Any], logits: Tensor) -> Tensor | None:
         """The sum of the loss terms."""
         terms = [strategy.regularize(network, batch, logits) for strategy in self.strategies]
         present = [term for term in terms if term is not None]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -105,14 +105,14 @@ def check_plan(plan: list[Phase], parts: NetworkParts) -> list[Phase]:
 
 def parameter_groups(
     network: nn.Module, phase: Phase, parts: NetworkParts, *, lr: float, weight_decay: float
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Optimizer groups that hold exactly the phase's trainable parameters.
 
     Scale, shift and bias get no weight decay (one-dimensional tensors). Groups are named ``head``,
     ``scale_and_shift`` and ``rest``, with ``/no_decay`` where a group is split.
     """
     parameters = dict(network.named_parameters())
-    groups: dict[str, dict] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for name in phase.trainable:
         kind = parts.group_of(name)
         bare = name in parts.flat

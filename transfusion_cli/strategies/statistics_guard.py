@@ -1,7 +1,7 @@
 """Keep an overflowing half-precision batch out of BatchNorm's running statistics."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from transfusion_cli.models.batch_norm import batch_norm_layers
 
@@ -35,8 +35,4 @@ class StatisticsGuard:
         Stays on the device: nothing waits for the result.
         """
         for statistic, kept in zip(self._statistics, self._kept, strict=True):
-            statistic.copy_(_finite_or(statistic, kept))
-
-
-def _finite_or(statistic: Tensor, kept: Tensor) -> Tensor:
-    return torch.where(statistic.isfinite().all(), statistic, kept)
+            statistic.copy_(torch.where(statistic.isfinite().all(), statistic, kept))

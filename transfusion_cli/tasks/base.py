@@ -215,7 +215,7 @@ class TransferTask(pl.LightningModule):
         start_phase(self.network, self.phase)
         self.train()
 
-    def train(self, mode: bool = True) -> "TransferTask":
+    def train(self, mode: bool = True) -> Self:
         """Set the mode of every module; in training, frozen parts stay in evaluation mode."""
         super().train(mode)
         if mode and self.built:
@@ -258,7 +258,8 @@ class TransferTask(pl.LightningModule):
         Args:
             image: (B, C, H, W), normalised (see ``normalise``).
         """
-        return self.network(image)
+        logits: Tensor = self.network(image)
+        return logits
 
     def normalise(self, image: Tensor) -> Tensor:
         """Images as the pretrained weights expect them.

@@ -47,7 +47,7 @@ _NEEDED: dict[type, tuple[str, ...]] = {
 }
 
 
-def described(data: Any, kind: type, path: object) -> dict[str, Any]:
+def described(data: dict[str, Any], kind: type, path: object) -> dict[str, Any]:
     """``data`` if it is a description.
 
     Args:

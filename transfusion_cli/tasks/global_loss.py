@@ -42,7 +42,7 @@ class GlobalLoss:
         world, batches = trainer.world_size, trainer.accumulate_grad_batches
         extra = torch.zeros_like(total) if penalty is None else penalty
         mine = torch.stack([total, weight.to(total), extra / world]).detach()
-        losses, weights, extras = sum_over_processes(trainer, mine)
+        losses, weights, extras = sum_over_processes(trainer, mine).unbind()
         sums = torch.stack([losses + extras * weights, weights]).to(_precise(losses))
         self._step = sums if self._step is None or batch_idx % batches == 0 else self._step + sums
         self._epoch = sums if self._epoch is None else self._epoch.to(sums) + sums

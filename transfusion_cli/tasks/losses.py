@@ -69,7 +69,7 @@ class ClassificationLoss(nn.Module):
 
     def mean(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean loss; NaN where no label is known."""
-        total, weight = self(logits, targets)
+        total, weight = self.forward(logits, targets)
         return total / weight
 
     def _softmax(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,14 +1,11 @@
 """The network of a task: how it is made, and what is known of it once its strategy has had its say."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from transfusion_cli.models.backbone_args import checked_backbone_args
 from transfusion_cli.models.base_weights import BaseWeights
 from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.models.facts import head_names, input_size
@@ -45,18 +42,7 @@ class Transferred:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What makes a network; the arguments are those of ``TransferTask``.
-
-    Args:
-        backbone: any timm model name.
-        pretrained: true, a file or false.
-        num_outputs: outputs of the head.
-        in_chans: input channels.
-        dropout: dropout before the head.
-        image_size: side of the input in pixels, for the architectures that fix it.
-        seed: of every random draw.
-        backbone_args: further arguments of the timm model.
-    """
+    """What makes a network: what ``TransferTask`` calls so."""
 
     backbone: str
     pretrained: bool | str
@@ -110,7 +96,7 @@ class Recipe:
                 pretrained=pretrained,
                 drop_rate=self.dropout,
                 image_size=self.image_size,
-                **checked_backbone_args(self.backbone_args),
+                backbone_args=self.backbone_args,
             )
 
     def _initialised(self, loaded: nn.Module, base: BaseWeights, transfer: TransferStrategy) -> nn.Module:

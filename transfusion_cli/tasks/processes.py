@@ -1,7 +1,5 @@
 """What the processes of a run do together."""
 
-from __future__ import annotations
-
 import lightning.pytorch as pl
 import torch
 from torch import Tensor

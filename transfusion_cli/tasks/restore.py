@@ -83,7 +83,8 @@ def make_task(arguments: dict[str, Any], trust: Iterable[str] = (), kind: type |
         try:
             config = parser.parse_object({"model": section})
             check_classes(config)
-            return parser.instantiate_classes(config).model
+            task: TransferTask = parser.instantiate_classes(config).model
+            return task
         except UserError:
             raise
         except Exception as error:  # jsonargparse lets through whatever values of the wrong kind lead to

@@ -86,27 +86,21 @@ class StepsToTarget(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock; stop at once when resuming where the value had been reached."""
-        self._run_clock()
+        self._since = time.monotonic()
         if self.ends_training:
             trainer.should_stop = True
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Halt the clock."""
-        self._halt_clock()
+        self._seconds, self._since = self.seconds, None
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Halt the clock, and say in TensorBoard how it ended."""
-        self._halt_clock()
+        self._seconds, self._since = self.seconds, None
         if trainer.is_global_zero and self.last is not None:
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
                     logger.experiment.add_text(f"steps_to_target/{self.metric}", self.describe(), trainer.global_step)
-
-    def _run_clock(self) -> None:
-        self._since = time.monotonic()
-
-    def _halt_clock(self) -> None:
-        self._seconds, self._since = self.seconds, None
 
     # --- the metric -----------------------------------------------------------------------------------------
 
@@ -116,7 +110,7 @@ class StepsToTarget(pl.Callback):
         Raises:
             UserError: when the metric is not measured.
         """
-        if trainer.state.fn != "fit" or (trainer.sanity_checking and not _whole_sanity_check(trainer)):
+        if trainer.state.fn != "fit" or (trainer.sanity_checking and trainer.num_sanity_val_steps != math.inf):
             return
         if self.metric not in trainer.callback_metrics:
             known = sorted(
@@ -138,7 +132,7 @@ class StepsToTarget(pl.Callback):
         if self.ends_training:
             trainer.should_stop = True
         if not trainer.sanity_checking:
-            self._run_clock()
+            self._since = time.monotonic()
 
     def _measure(self, trainer: pl.Trainer) -> dict[str, Any]:
         loop = trainer.fit_loop
@@ -164,7 +158,3 @@ class StepsToTarget(pl.Callback):
             return f"{self.metric} {sign} {self.value:g} was not reached in {got['budget']:,} steps"
         where = f"{got['epochs']:g} epochs, {got['seconds']:,.0f} s of training"
         return f"{self.metric} {sign} {self.value:g} was reached in {got['step']:,} steps ({where}): {got['score']:.4f}"
-
-
-def _whole_sanity_check(trainer: pl.Trainer) -> bool:
-    return trainer.num_sanity_val_steps == math.inf

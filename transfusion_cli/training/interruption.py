@@ -3,8 +3,7 @@
 import logging
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -12,14 +11,13 @@ import lightning.pytorch as pl
 import torch
 
 from transfusion_cli.errors import Fault, Stopped
+from transfusion_cli.signals import answered, known
 from transfusion_cli.training.run_checkpoint import RunCheckpoint, between_steps
 
 log = logging.getLogger(__name__)
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGUSR1", "SIGUSR2")
+SIGNALS = known("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGUSR1", "SIGUSR2")
 """What ends a run: Ctrl-C, a terminal or a reader that is gone, and what schedulers send before they end a job."""
-
-SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 SAVE, STOP = 1, 2
 """What processes agree upon."""
@@ -45,21 +43,10 @@ class Interruption(pl.Callback):
         self._training = False
         self._undecided = False
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take the signals, from the first phase to the last."""
-        previous: dict[int, Any] = {}
-        try:
-            for number in SIGNALS:
-                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-                    previous[number] = signal.signal(number, self._ask)
-        except ValueError:  # not in the main thread, where Python allows no signal handlers
-            pass
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def listening(self) -> AbstractContextManager[None]:
+        """Take the signals, from the first phase to the last, but for a hang-up that nohup has ignored."""
+        deaf = {number for number in known("SIGHUP") if signal.getsignal(number) == signal.SIG_IGN}
+        return answered([number for number in SIGNALS if number not in deaf], self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGPIPE and not getattr(sys.stdout, "unread", False):

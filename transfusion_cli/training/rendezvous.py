@@ -3,7 +3,8 @@
 import socket
 import threading
 
-from lightning.fabric.plugins.environments import ClusterEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from transfusion_cli.errors import UserError
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
-from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 
 from transfusion_cli.tasks.base import TransferTask

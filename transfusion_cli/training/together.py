@@ -61,5 +61,5 @@ class Together(_SubprocessScriptLauncher):
         os._exit(1)  # the main thread waits in a collective and hears nothing
 
 
-def _one_is_gone(children: list[subprocess.Popen], parent: int | None) -> bool:
+def _one_is_gone(children: list[subprocess.Popen[Any]], parent: int | None) -> bool:
     return any(child.poll() for child in children) or (parent is not None and os.getppid() != parent)

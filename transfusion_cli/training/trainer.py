@@ -82,7 +82,7 @@ class Trainer(pl.Trainer):
         with nullcontext() if self.interruption is None else self.interruption.listening():
             for index in range(first, len(model.plan)):
                 if index > first:
-                    if self._target_reached:
+                    if any(c.ends_training for c in self.callbacks if isinstance(c, StepsToTarget)):
                         break
                     self._enter_next_phase(model, index)
                 self._limit(model, max_epochs)
@@ -104,11 +104,12 @@ class Trainer(pl.Trainer):
             return 0
         checkpoint = read_checkpoint(ckpt_path)
         check_compatible(model, checkpoint, ckpt_path)
-        model.build(checkpoint[CHECKPOINT_KEY])
+        own = checkpoint[CHECKPOINT_KEY]
+        model.build(own)
         phases = [phase.name for phase in model.plan]
-        if checkpoint[CHECKPOINT_KEY]["phases"] != phases:
+        if own["phases"] != phases:
             raise UserError(
-                f"{ckpt_path} was trained in the phases {', '.join(checkpoint[CHECKPOINT_KEY]['phases'])};\n"
+                f"{ckpt_path} was trained in the phases {', '.join(own['phases'])};\n"
                 f"the strategy plans {', '.join(phases)}.\n"
                 "Resume with the run's own --model.transfer, or start a new run without --ckpt_path."
             )
@@ -118,7 +119,7 @@ class Trainer(pl.Trainer):
                 f"{ckpt_path} is of epoch {begun}, after the last one by --trainer.max_epochs {self.max_epochs}.\n"
                 f"To go on: --trainer.max_epochs {begun + 1}"
             )
-        model.start_phase(checkpoint[CHECKPOINT_KEY]["phase"], *checkpoint[CHECKPOINT_KEY]["phase_start"])
+        model.start_phase(own["phase"], *own["phase_start"])
         return model.phase_index
 
     def _enter_next_phase(self, model: TransferTask, index: int) -> None:
@@ -156,13 +157,9 @@ class Trainer(pl.Trainer):
         return next((callback for callback in self.callbacks if isinstance(callback, Interruption)), None)
 
     @property
-    def _target_reached(self) -> bool:
-        return any(callback.ends_training for callback in self.callbacks if isinstance(callback, StepsToTarget))
-
-    @property
     def epochs_done(self) -> int:
         """Epochs trained in all phases so far."""
-        return self.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        return int(self.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
 
     @property
     def best_checkpoint(self) -> str:

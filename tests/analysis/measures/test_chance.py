@@ -70,8 +70,6 @@ def test_independent_networks_score_their_chance_level():
     for name, measure in MEASURES.items():
         score = measure(moments)
         assert score.value == pytest.approx(score.chance, abs=0.02), name
-        assert score.n == 600 and (score.d1, score.d2) == (50, 40)
-    for score in (mean_cca(moments, mass=0.98), svcca(moments, 20, mass=0.9)):
-        assert score.value == pytest.approx(score.chance, abs=0.02)
+    score = svcca(moments, 20)
+    assert score.value == pytest.approx(score.chance, abs=0.02)
     assert pwcca(moments).chance == mean_cca(moments).chance > 0.2
-    assert mean_cca(moments, mass=0.98).chance > mean_cca(moments).chance

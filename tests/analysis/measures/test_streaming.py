@@ -40,16 +40,6 @@ def test_batching_makes_no_difference(sizes, d1, d2, seed):
     check(moments, x, y)
 
 
-@pytest.mark.parametrize("cut", [0, 1, 37, 100])
-def test_merged_moments_are_those_of_all_points(cut):
-    x, y = related(100, 5, 3, 2)
-    first, second = moments_of(x[:cut], y[:cut]), moments_of(x[cut:], y[cut:])
-    before = second.xx.clone()
-    first.merge(second)
-    check(first, x, y)
-    torch.testing.assert_close(second.xx, before, rtol=0, atol=0)
-
-
 def test_one_huge_batch_is_cut_up(monkeypatch):
     x, y = related(50, 3, 4, 2)
     monkeypatch.setattr(streaming, "ROWS", 7)
@@ -86,5 +76,3 @@ def test_activations_that_are_not_finite_are_reported(broken):
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match=r"expected \(n, 4\) and \(n, 3\)"):
         PairMoments(4, 3).update(torch.zeros(5, 4), torch.zeros(6, 3))
-    with pytest.raises(ValueError, match="the others of 3 and 4"):
-        PairMoments(4, 3).merge(PairMoments(3, 4))

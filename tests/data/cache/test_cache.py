@@ -107,7 +107,7 @@ def test_a_larger_size_serves_and_is_resized(table, tmp_path):
 )
 def test_a_size_that_cannot_serve(table, tmp_path, cached, wanted, resize):
     prepared(module(table, resize=resize), tmp_path / "cache", cached)
-    with pytest.raises(UserError, match=rf"no decoded images .* at {wanted} in .*cache\n.*--size {wanted}$"):
+    with pytest.raises(UserError, match=rf"No decoded images .* at {wanted} in .*cache\n.*--size {wanted}$"):
         batches(module(table, tmp_path / "cache", resize=resize, image_size=wanted))
 
 

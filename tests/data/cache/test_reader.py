@@ -57,7 +57,7 @@ def test_a_flipped_bit_is_noticed_and_mended(table, tmp_path, workers, name, byt
     with pytest.raises(UserError) as error:
         read_all(table, tmp_path / "cache", num_workers=workers)
     first, second, third = str(error.value).splitlines()
-    assert first.startswith(f"the image {image} is damaged: its checksum is not that")
+    assert first.startswith(f"The image {image} is damaged: its checksum is not that")
     assert second == f"in {place.path / name}" and "transfusion data prepare again" in third
     if not workers:
         assert count_reads(module(table), tmp_path / "cache") == 1
@@ -95,7 +95,7 @@ def test_states_that_no_image_has(table, tmp_path, state):
     records = np.load(place.path / "records.npy")
     records["state"][3] = state
     np.save(place.path / "records.npy", records)
-    with pytest.raises(UserError, match=r"^the cache .* is damaged\nrecords.npy: unknown states\nDelete"):
+    with pytest.raises(UserError, match=r"^The cache .* is damaged\nrecords.npy: unknown states\nDelete"):
         read_all(table, tmp_path / "cache")
 
 
@@ -172,7 +172,7 @@ def test_files_that_are_not_what_they_should_be(table, tmp_path, name):
             with pytest.raises(UserError) as error:
                 attempt(table, tmp_path / "cache")
             first, second, third = str(error.value).splitlines()
-            assert first == f"the cache {place.path} is damaged" and second.startswith(f"{name}: ")
+            assert first == f"The cache {place.path} is damaged" and second.startswith(f"{name}: ")
             assert third == "Delete that folder and run transfusion data prepare again."
         assert not (place.folder / "ran").exists()
         shutil.rmtree(place.path)
@@ -192,7 +192,7 @@ def test_flips_in_a_header(table, tmp_path):
             try:
                 assert load_array(path, place.shape, np.uint8).tobytes() == whole[128:]
             except UserError as error:
-                assert re.match(r"the cache .* is damaged\nimages.npy: .*\nDelete .*$", str(error))
+                assert re.match(r"The cache .* is damaged\nimages.npy: .*\nDelete .*$", str(error))
 
 
 def test_what_people_read_is_not_needed(table, tmp_path):
@@ -201,7 +201,7 @@ def test_what_people_read_is_not_needed(table, tmp_path):
         (place.path / name).unlink()
     read_all(table, tmp_path / "cache")
     flip(place.path / "images.npy", -1)
-    with pytest.raises(UserError, match=r"^the cache .* is damaged\nids.npy: no such file\n"):
+    with pytest.raises(UserError, match=r"^The cache .* is damaged\nids.npy: no such file\n"):
         read_all(table, tmp_path / "cache")
 
 

@@ -221,6 +221,6 @@ def test_caches_of_another_format_are_not_found(table, tmp_path, monkeypatch):
     with pytest.raises(UserError) as error:
         batches(module(table, tmp_path / "my cache"))
     assert re.search(
-        rf"^no decoded images .*\n.* transfusion data prepare --data.cache '{tmp_path}/my cache' --size 16$",
+        rf"^No decoded images .*\n.* transfusion data prepare --data.cache '{tmp_path}/my cache' --size 16$",
         str(error.value),
     )

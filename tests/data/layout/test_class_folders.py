@@ -106,8 +106,8 @@ def test_empty_classes_are_told(tmp_path, told, above):
         (["mine/sick", "mine/well"], r"found \['mine'\]\nin .*\nIts folders are sick, well: --data.root '.*a b/mine'"),
         (["mine/train/sick", "mine/train/well", "mine/test/well"], r"found \['mine'\]\n.*\nIts folders are test"),
         (["train/sick", "test/sick"], r"found \['sick'\]\n.*\nExpected"),
-        ([""], r"no images in class folders of .*\nExpected"),
-        (["train"], r"no images in class folders of .*\nExpected"),
+        ([""], r"No images in class folders of .*\nExpected"),
+        (["train"], r"No images in class folders of .*\nExpected"),
     ],
 )
 def test_no_two_classes(tmp_path, places, message):
@@ -167,4 +167,4 @@ def test_folders_that_cannot_be_read_are_told(tmp_path, caplog):
         assert len(image_files(root)) == 2
     finally:
         (root / "well").chmod(0o700)
-    assert f"folders cannot be read: {root / 'well'}: Permission denied" in caplog.text
+    assert f"Folders cannot be read: {root / 'well'}: Permission denied" in caplog.text

@@ -64,13 +64,13 @@ def test_of_several_the_likeliest(columns, expected):
 def test_no_such_image_column(columns, given, advice):
     with pytest.raises(UserError) as error:
         find_image_column(frame(**columns), given, PATH)
-    assert str(error.value) == f"no column {given or 'image'!r}\nin t.csv\n{advice}"
+    assert str(error.value) == f"No column {given or 'image'!r}\nin t.csv\n{advice}"
 
 
 def test_no_such_label_column():
     table = frame(image=FILES, age=range(12), sex=["f", "m", "m"] * 4, diagnosis=["a", "b", "c", "d"] * 3, Labels=FILES)
     require_labels(table, ["sex", "diagnosis"], ["image"], PATH)
-    with pytest.raises(UserError, match=r"no column 'klasse'\n.*\ndiagnosis, sex look like one \(--data.label_columns"):
+    with pytest.raises(UserError, match=r"No column 'klasse'\n.*\ndiagnosis, sex look like one \(--data.label_columns"):
         require_labels(table, ["sex", "klasse"], ["image"], PATH)
-    with pytest.raises(UserError, match=r"no column 'label'\n.*\nDid you mean Labels\? \(--data.label_columns NAME\)"):
+    with pytest.raises(UserError, match=r"No column 'label'\n.*\nDid you mean Labels\? \(--data.label_columns NAME\)"):
         require_labels(table, ["label"], ["image"], PATH)

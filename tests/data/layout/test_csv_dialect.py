@@ -62,7 +62,7 @@ def test_compressed(tmp_path):
         (text(";").replace("张伟", "").encode("cp1252"), 't.csv is not UTF-8 text\n.*\nSave it anew as "CSV UTF-8"'),
         (b"PK\x03\x04 and so on", 'is a workbook, not a CSV file\nSave its sheet as "CSV UTF-8"'),
         (b"\xd0\xcf\x11\xe0 and so on", "is a workbook"),
-        (b"", "cannot read the table .*\nNo columns"),
+        (b"", "Cannot read the table .*\nNo columns"),
     ],
 )
 def test_what_is_no_such_text(tmp_path, content, message):

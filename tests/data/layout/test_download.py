@@ -151,7 +151,7 @@ def test_a_part_of_another_file_is_found_out(server, tmp_path, monkeypatch):
 
 
 def test_nothing_there(server, tmp_path):
-    with pytest.raises(UserError, match=r"cannot download .*nowhere.bin\nto .*404.*\nFetch it with a browser"):
+    with pytest.raises(UserError, match=r"Cannot download .*nowhere.bin\nto .*404.*\nFetch it with a browser"):
         download(server.url("nowhere.bin"), tmp_path / "nowhere.bin", MD5)
     assert not list(tmp_path.iterdir())
 
@@ -230,7 +230,7 @@ def test_archive_that_leads_out_of_its_folder(server, tmp_path, pack, name):
 
 def test_archive_with_a_link_that_leads_out_of_its_folder(server, tmp_path):
     url, checksum = serve(server, tarred({"cells/link": None}))
-    with pytest.raises(UserError, match="cannot unpack"):
+    with pytest.raises(UserError, match="Cannot unpack"):
         fetch_archive(url, tmp_path, "cells", checksum)
     assert not (tmp_path / "cells").exists()
 
@@ -239,7 +239,7 @@ def test_archive_with_a_link_that_leads_out_of_its_folder(server, tmp_path):
 def test_archive_cut_short_by_its_publisher(server, tmp_path, pack):
     content = pack({f"cells/{i}.png": bytes(range(256)) for i in range(200)})
     url, checksum = serve(server, content[: len(content) // 2])
-    with pytest.raises(UserError, match="cannot unpack"):
+    with pytest.raises(UserError, match="Cannot unpack"):
         fetch_archive(url, tmp_path, "cells", checksum)
     assert not tree(tmp_path).keys() & {"cells/0.png"}
 

@@ -43,7 +43,7 @@ def test_another_file_of_the_same_name_is_not_taken_for_this_one(tmp_path):
 def test_a_damaged_file_leaves_nothing_behind(tmp_path, damage):
     path = packed(tmp_path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match=r"cannot unpack .*x\.h5\.gz"):
+    with pytest.raises(UserError, match=r"Cannot unpack .*x\.h5\.gz"):
         gunzip(path, tmp_path / "place")
     assert not list(tmp_path.glob("place/*")) and not list(tmp_path.glob("place/.*"))
 

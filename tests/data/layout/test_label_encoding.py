@@ -52,7 +52,7 @@ def test_decimal_commas():
 
 @pytest.mark.parametrize("texts", [["healthy", "mild", "severe"], ["healthy|mild", "severe"]])
 def test_a_misspelt_class_is_named_with_the_nearest(texts):
-    expected = r"^no class 'helthy' in column 'label'\nof table.csv\nDid you mean healthy\? \(--data.classes\)$"
+    expected = r"^No class 'helthy' in column 'label'\nof table.csv\nDid you mean healthy\? \(--data.classes\)$"
     with pytest.raises(UserError, match=expected):
         encode(texts, classes=["helthy", "mild", "severe"])
     with pytest.raises(UserError, match="Choose from: healthy, mild, severe"):

@@ -80,7 +80,7 @@ def test_what_is_asked_for(caplog):
         assert found(table(none=PATIENTS), "none") == "none"
     assert not caplog.text
     with pytest.raises(
-        UserError, match=r"no column 'pateint'\n.*\nDid you mean patient\? \(--data.patient_column NAME"
+        UserError, match=r"No column 'pateint'\n.*\nDid you mean patient\? \(--data.patient_column NAME"
     ):
         found(frame, "pateint")
 

@@ -23,9 +23,9 @@ def settle(given, patients=None):
 def test_words():
     words = read("Train", "TRAINING", "dev", "Validation", "test", "", "exclude", "Excluded", "UNUSED", "none", "None")
     assert words.tolist() == ["train", "train", "val", "val", "test", ""] + 5 * [LEFT_OUT]
-    with pytest.raises(UserError, match=r"unknown value 'tset' in column 'split', row 3"):
+    with pytest.raises(UserError, match=r"Unknown value 'tset' in column 'split', row 3"):
         read("train", "tset")
-    with pytest.raises(UserError, match="unknown value 'NA'"):
+    with pytest.raises(UserError, match="Unknown value 'NA'"):
         read("train", "NA")
 
 

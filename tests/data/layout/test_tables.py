@@ -60,18 +60,18 @@ def test_other_separators(tmp_path, sign):
 def test_commas_that_the_header_lacks(tmp_path):
     frame = read_table(write(tmp_path / "a.csv", "image,label\na.png,sick,\nb.png,well,\n"))
     assert frame.to_dict("list") == {"image": ["a.png", "b.png"], "label": ["sick", "well"]}
-    with pytest.raises(UserError, match=r"cannot read the table .*a\.csv\nits rows have more cells than its header"):
+    with pytest.raises(UserError, match=r"Cannot read the table .*a\.csv\nits rows have more cells than its header"):
         read_table(write(tmp_path / "a.csv", "image,label\na.png,sick,\nb.png,well,3\n"))
 
 
 def test_two_columns_of_one_name(tmp_path):
-    with pytest.raises(UserError, match="two columns are called 'label'"):
+    with pytest.raises(UserError, match="Two columns are called 'label'"):
         read_table(write(tmp_path / "a.csv", "image,label,label \na.png,x,y\n"))
 
 
 @pytest.mark.parametrize(
     ("value", "cell"),
-    [(np.nan, "blank cell"), ("", "blank cell"), ("nan", "unknown value 'nan'"), ("1.5", "unknown value 1.5")],
+    [(np.nan, "Blank cell"), ("", "Blank cell"), ("nan", "Unknown value 'nan'"), ("1.5", "Unknown value 1.5")],
 )
 def test_what_is_refused_is_named(tmp_path, value, cell):
     with pytest.raises(UserError, match=rf"^{cell} in column 'x', row 3 \(1 such rows\)\nin .*\nAllowed: 1$"):
@@ -80,5 +80,5 @@ def test_what_is_refused_is_named(tmp_path, value, cell):
 
 def test_a_missing_column_names_its_flag(tmp_path):
     frame = pd.DataFrame(columns=["file", "class"])
-    with pytest.raises(UserError, match=r"(?s)no column 'image'.*Choose from: class, file \(--x NAME\)$"):
+    with pytest.raises(UserError, match=r"(?s)No column 'image'.*Choose from: class, file \(--x NAME\)$"):
         require_columns(frame, ["image"], tmp_path, "--x NAME")

@@ -30,7 +30,7 @@ def test_an_archive_that_unpacks_to_far_more_than_it_is(tmp_path, monkeypatch, p
     assert archive.stat().st_size < 5000
     assert len(module.unpack(archive, tmp_path / "whole")) == 1  # two megabytes do no harm
     monkeypatch.setattr(module, "_ANYWAY", 10**6)
-    with pytest.raises(UserError, match=r"cannot unpack .*archive\n.*over 100 times its size") as caught:
+    with pytest.raises(UserError, match=r"Cannot unpack .*archive\n.*over 100 times its size") as caught:
         module.unpack(archive, tmp_path / "out")
     assert len(str(caught.value).splitlines()) <= 3
     assert not list((tmp_path / "out").iterdir())

@@ -44,7 +44,7 @@ def test_a_deflated_bomb(tmp_path, preamble):
     path = deflate(save_dicom(tmp_path / "a.dcm", picture(0), 8), 200 * 10**6, preamble)
     assert path.stat().st_size < 300_000
     tracemalloc.start()
-    with pytest.raises(UserError, match=r"not a readable image: .*a.dcm\nit unpacks to more than the 16,777,696 bytes"):
+    with pytest.raises(UserError, match=r"Not a readable image: .*a.dcm\nit unpacks to more than the 16,777,696 bytes"):
         read_image(path, 1)
     assert tracemalloc.get_traced_memory()[1] < 60 * 10**6
     tracemalloc.stop()
@@ -53,7 +53,7 @@ def test_a_deflated_bomb(tmp_path, preamble):
 def test_damaged_deflate(tmp_path):
     path = deflate(save_dicom(tmp_path / "a.dcm", picture(0), 8))
     path.write_bytes(path.read_bytes()[:400] + bytes(100))
-    with pytest.raises(UserError, match=r"not a readable image: .*a.dcm"):
+    with pytest.raises(UserError, match=r"Not a readable image: .*a.dcm"):
         read_image(path, 1)
 
 
@@ -74,7 +74,7 @@ def test_a_frame_larger_than_the_header_says(tmp_path, monkeypatch):
     file.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     file.save_as(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40_000)  # twice that is an error
-    with pytest.raises(UserError, match=r"not a readable image: .*a.dcm"):
+    with pytest.raises(UserError, match=r"Not a readable image: .*a.dcm"):
         read_image(path, 1)
 
 

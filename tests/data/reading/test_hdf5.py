@@ -73,17 +73,17 @@ def test_gzipped_arrays_are_read_in_memory(path, images, tmp_path):
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert (open_array(packed, "x")[:] == images).all()
     packed.write_bytes(packed.read_bytes()[:500])
-    with pytest.raises(UserError, match=r"cannot read .*images\.h5\.gz"):
+    with pytest.raises(UserError, match=r"Cannot read .*images\.h5\.gz"):
         open_array(packed, "x")
     assert list(tmp_path.iterdir()) == [packed]
 
 
 def test_mistakes(path, tmp_path):
-    with pytest.raises(UserError, match="no array 'y'"):
+    with pytest.raises(UserError, match="No array 'y'"):
         open_array(path, "y")
     page = tmp_path / "page.h5"
     page.write_text("<html>Google Drive cannot scan this file for viruses</html>")
-    with pytest.raises(UserError, match=r"cannot read .*page\.h5"):
+    with pytest.raises(UserError, match=r"Cannot read .*page\.h5"):
         open_array(page, "x")
     short = tmp_path / "short.h5"
     short.write_bytes(path.read_bytes()[:-3000])
@@ -111,7 +111,7 @@ def test_arrays_in_other_files_are_refused(path, tmp_path):
         "group": "no array of numbers",
         "text": "no array of numbers",
     }.items():
-        with pytest.raises(UserError, match=rf"cannot read .*links\.h5\n'{name}' .*{reason}") as caught:
+        with pytest.raises(UserError, match=rf"Cannot read .*links\.h5\n'{name}' .*{reason}") as caught:
             open_array(tmp_path / "links.h5", name)
         assert len(str(caught.value).splitlines()) == 3
 

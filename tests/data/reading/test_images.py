@@ -76,7 +76,7 @@ def test_a_pixel_that_is_no_number(tmp_path, value, window, colour):
     values[3, 4] = value
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb" if colour else "minisblack")
     with pytest.raises(
-        UserError, match=r"not a readable image: .*a.tif\n[13] of its pixels are NaN or infinite\n"
+        UserError, match=r"Not a readable image: .*a.tif\n[13] of its pixels are NaN or infinite\n"
     ) as caught:
         read_image(tmp_path / "a.tif", 1, window)
     assert len(str(caught.value).splitlines()) == 3
@@ -90,7 +90,7 @@ def test_eps_under_another_name_starts_nothing(tmp_path, monkeypatch):
     Image.fromarray(picture(0)).save(tmp_path / "a.eps")
     for name in ("a.png", "a.tif", "a"):
         (tmp_path / name).write_bytes((tmp_path / "a.eps").read_bytes())
-        with pytest.raises(UserError, match="not a readable image"):
+        with pytest.raises(UserError, match="Not a readable image"):
             read_image(tmp_path / name, 1)
 
 
@@ -121,10 +121,10 @@ def test_unreadable_files_are_named(tmp_path):
     (tmp_path / "text.dcm").write_text("not an image")
     (tmp_path / "unknown").write_text("not an image")
     for name in ("cut.png", "cut.jpg", "text.png", "empty.jpg", "text.dcm", "unknown"):
-        with pytest.raises(UserError, match=rf"not a readable image: .*{name}") as caught:
+        with pytest.raises(UserError, match=rf"Not a readable image: .*{name}") as caught:
             read_image(tmp_path / name, 1)
         assert len(str(caught.value).splitlines()) == 3
-    with pytest.raises(UserError, match=r"image not found: .*absent.png"):
+    with pytest.raises(UserError, match=r"Image not found: .*absent.png"):
         read_image(tmp_path / "absent.png", 1)
 
 
@@ -183,5 +183,5 @@ def test_dicom_colour_and_several_frames(tmp_path):
 def test_truncated_dicom(tmp_path):
     path = save_dicom(tmp_path / "a.dcm", picture(0), 8)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"not a readable image: .*a.dcm"):
+    with pytest.raises(UserError, match=r"Not a readable image: .*a.dcm"):
         read_image(path, 1)

@@ -34,7 +34,7 @@ def test_arrays(tmp_path, save, order):
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 def test_a_header_that_promises_more_than_there_is(tmp_path, compression):
     path = lie(tmp_path / "a.npz", (10**12,), IMAGES.tobytes(), compression)
-    with pytest.raises(UserError, match=r"cannot read 'x' of .*\n1,000,000,000,000 bytes are promised and 60 there"):
+    with pytest.raises(UserError, match=r"Cannot read 'x' of .*\n1,000,000,000,000 bytes are promised and 60 there"):
         read_npz(path, "x")
 
 

@@ -69,5 +69,5 @@ def test_damaged_files(tmp_path):
     for number, end in enumerate((8, 60, 200, 1000, len(content) - 500)):
         for name, damaged in ((f"{number}.tif", content[:end]), (f"{number}b.tif", content[:end] + bytes(900))):
             (tmp_path / name).write_bytes(damaged)
-            with pytest.raises(UserError, match="not a readable image"):
+            with pytest.raises(UserError, match="Not a readable image"):
                 read_image(tmp_path / name, 3)

@@ -35,10 +35,10 @@ def chance_coefficients(d1: int, d2: int, n: int) -> Tensor:
         raise ValueError(f"canonical correlations of {d1} and {d2} directions are not defined for {n} data points")
     smaller, larger = sorted((d1, d2))
     draw = _simulate if smaller <= SIMULATED else _wachter
-    return torch.from_numpy(draw(smaller, larger, n - 1))
+    return draw(smaller, larger, n - 1)
 
 
-def _wachter(smaller: int, larger: int, freedom: int, steps: int = 100_000) -> np.ndarray:
+def _wachter(smaller: int, larger: int, freedom: int, steps: int = 100_000) -> Tensor:
     """Means of the equally probable slices of the law that the coefficients approach (Wachter 1980).
 
     The squares r have the density √((r - low)(high - r)) / (2π q r (1 - r)), and where both representations together
@@ -53,16 +53,16 @@ def _wachter(smaller: int, larger: int, freedom: int, steps: int = 100_000) -> n
     at_one = max(0.0, (p + q - 1) / q)
     below = np.cumsum(np.concatenate([[0.0, at_one], probability]))
     integral = np.cumsum(np.concatenate([[0.0, at_one], probability * np.sqrt(squares)]))
-    return np.diff(np.interp(np.linspace(0, below[-1], smaller + 1), below, integral)) * smaller
+    return torch.from_numpy(np.diff(np.interp(np.linspace(0, below[-1], smaller + 1), below, integral)) * smaller)
 
 
-def _simulate(smaller: int, larger: int, freedom: int) -> np.ndarray:
+def _simulate(smaller: int, larger: int, freedom: int) -> Tensor:
     """Means over draws of two Wishart matrices, the same at every call."""
     rng = np.random.default_rng(0)
     draws = 20_000 // smaller
     explained, left_over = (_wishart_factors(rng, draws, degrees, smaller) for degrees in (larger, freedom - larger))
     basis = np.linalg.qr(np.concatenate([explained, left_over], axis=1))[0]
-    return np.linalg.svd(basis[:, :smaller], compute_uv=False).mean(axis=0)
+    return torch.from_numpy(np.linalg.svd(basis[:, :smaller], compute_uv=False).mean(axis=0))
 
 
 def _wishart_factors(rng: np.random.Generator, draws: int, freedom: int, width: int) -> np.ndarray:

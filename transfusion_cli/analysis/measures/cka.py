@@ -14,9 +14,6 @@ from transfusion_cli.errors import UserError
 def cka(moments: PairMoments) -> Score:
     """Linear CKA without bias: 0 on average for independent representations, and negative about as often as positive.
 
-    Args:
-        moments: of the two representations.
-
     Raises:
         UserError: if there are fewer than 4 data points, or too few to tell a representation from noise.
     """
@@ -28,14 +25,11 @@ def cka(moments: PairMoments) -> Score:
     hsic22 = _hsic(moments.yy, spread2, spread2, moments.norms[1, 1], moments.n)
     if not (hsic11 > 0 and hsic22 > 0):
         raise _undefined(moments, "a representation is constant, or too spread out for so few data points")
-    return _score(moments, float(hsic12 / (hsic11 * hsic22).sqrt()), 0.0)
+    return Score(float(hsic12 / (hsic11 * hsic22).sqrt()), 0.0)
 
 
 def biased_cka(moments: PairMoments) -> Score:
     """Linear CKA as first published, with a bias that nears 1 where neurons far outnumber data points.
-
-    Args:
-        moments: of the two representations.
 
     Raises:
         UserError: if a representation is constant.
@@ -44,7 +38,7 @@ def biased_cka(moments: PairMoments) -> Score:
     if not sizes > 0:
         raise _undefined(moments, "a representation is constant")
     value = float(moments.xy.square().sum() / sizes)
-    return _score(moments, min(value, 1.0), chance_cka(moments.xx, moments.yy, moments.n))
+    return Score(min(value, 1.0), chance_cka(moments.xx, moments.yy, moments.n))
 
 
 def _hsic(cross: Tensor, spread1: Tensor, spread2: Tensor, norms: Tensor, n: int) -> Tensor:
@@ -63,7 +57,3 @@ def _undefined(moments: PairMoments, why: str) -> UserError:
         f"because {why}.\n"
         "Give more images or positions, or compare another layer."
     )
-
-
-def _score(moments: PairMoments, value: float, chance: float) -> Score:
-    return Score(value, chance, moments.n, moments.d1, moments.d2, moments.d1, moments.d2)

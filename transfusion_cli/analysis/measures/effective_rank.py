@@ -1,7 +1,5 @@
 """How many directions a weight matrix uses."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

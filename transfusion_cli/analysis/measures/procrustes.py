@@ -14,9 +14,6 @@ def procrustes(moments: PairMoments) -> Score:
     Representations are centred and scaled to Frobenius norm 1, so it lies between 0 and 1. The representation with
     fewer neurons is taken as filled up with zeros, which changes nothing in the sum.
 
-    Args:
-        moments: of the two representations.
-
     Raises:
         UserError: if a representation is constant.
     """
@@ -28,5 +25,4 @@ def procrustes(moments: PairMoments) -> Score:
             "Compare another layer, or more data points."
         )
     value = min(float(torch.linalg.svdvals(moments.xy).sum()) / size, 1.0)
-    chance = chance_procrustes(moments.xx, moments.yy, moments.n)
-    return Score(value, chance, moments.n, moments.d1, moments.d2, moments.d1, moments.d2)
+    return Score(value, chance_procrustes(moments.xx, moments.yy, moments.n))

@@ -1,9 +1,5 @@
 """Second moments of two representations, gathered batch by batch."""
 
-from __future__ import annotations
-
-import copy
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -58,24 +54,8 @@ class PairMoments:
             raise ValueError(f"expected (n, {self.d1}) and (n, {self.d2}), got {tuple(x.shape)} and {tuple(y.shape)}")
         if not self.n:
             self._to(torch.device("cpu") if x.device.type == "mps" else x.device)
-        for x_rows, y_rows in zip(x.detach().split(ROWS), y.detach().split(ROWS), strict=True):
+        for x_rows, y_rows in zip(*(torch.split(z.detach(), ROWS) for z in (x, y)), strict=True):
             self._add(self._double(x_rows), self._double(y_rows))
-
-    def merge(self, other: PairMoments) -> None:
-        """Takes in the moments of other data points, from another process for example; ``other`` stays as it is."""
-        if (self.d1, self.d2) != (other.d1, other.d2):
-            raise ValueError(f"moments of {self.d1} and {self.d2} neurons, the others of {other.d1} and {other.d2}")
-        if not other.n:
-            return
-        other = copy.deepcopy(other)
-        other._to(self.mean1.device)
-        share = other.n / (self.n + other.n)
-        mean1, mean2 = self.mean1.lerp(other.mean1, share), self.mean2.lerp(other.mean2, share)
-        self._move(mean1, mean2)
-        other._move(mean1, mean2)
-        self.n += other.n
-        for name in ("xx", "xy", "yy", "norms", "_thirds"):
-            getattr(self, name).add_(getattr(other, name))
 
     def _add(self, x: Tensor, y: Tensor) -> None:
         if not len(x):

@@ -98,7 +98,7 @@ def kind(annotation: ast.expr | None) -> Kind:
     """What an annotation lets a value be."""
     scalars: set[str] = set()
     choices: list[str] = []
-    null = classes = other = False
+    null = classes = other = text = False
     for part in _members(annotation):
         match part:
             case ast.Constant(value=None):
@@ -111,13 +111,12 @@ def kind(annotation: ast.expr | None) -> Kind:
             case ast.Name(id=name) if name in aliases():
                 choices += aliases()[name]
             case None | ast.Name(id="str"):
-                other = True
+                other = text = True
             case _:
                 names = {node.id for node in ast.walk(part) if isinstance(node, ast.Name)}
                 classes = classes or any(name in files() or name.endswith("Callable") for name in names)
                 other = True
     # Where text is allowed, a word need not be a class.
-    text = any(part is None or (isinstance(part, ast.Name) and part.id == "str") for part in _members(annotation))
     return Kind(frozenset(scalars), tuple(choices), null, classes and not text, not other)
 
 

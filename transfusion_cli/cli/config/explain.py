@@ -14,6 +14,9 @@ LONGEST = 300
 JARGON = re.compile(r"Union subtypes|^Subtypes:|^Errors:|^Given value type:|NoneType|^Problem with given class_path")
 """Lines of jsonargparse's that say nothing to a user."""
 
+NO_CLASS = "Importing 'transfusion_cli.data.base.MedicalDataModule'"
+"""What jsonargparse tries where there are keys of ``data``, and no class is named that takes them."""
+
 SCALARS = ("'int'", "'float'", "'bool'", "'str'")
 
 
@@ -26,6 +29,8 @@ def explain(message: str, sources: Sources, classes: dict[str, set[str]], keys: 
         classes: the classes that can be named, each with the keys it takes.
         keys: the keys of the parser itself, with dots.
     """
+    if NO_CLASS in message:
+        return missing("data", "")
     if told := refusal(message):
         return told
     inner = message.rpartition("Problem with given class_path")[2]

@@ -18,7 +18,8 @@ import yaml
 
 from transfusion_cli.cli.config import catalog
 from transfusion_cli.cli.config.chain import EXTENDS, chain
-from transfusion_cli.cli.config.resume import checkpoint_file, value_of
+from transfusion_cli.cli.config.flags import value_of
+from transfusion_cli.cli.config.resume import checkpoint_file
 from transfusion_cli.cli.config.shipped import find_config
 from transfusion_cli.cli.config.yaml_nodes import Place, items, nodes, root_of, shown
 from transfusion_cli.cli.data import check_action
@@ -325,10 +326,10 @@ KNOWN_KEYS = (
 def top_level_words() -> frozenset[str]:
     """The keys of no section: all flags that the source of the command line writes out, and the arguments of its verbs.
 
-    Verbs with a parser of their own, whose flags are not meant here, are left out.
+    Verbs with ``OwnFlags``, which are not meant here, are left out.
     """
     found = set(KNOWN_KEYS)
     sources = (path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("*.py"))
-    for text in (source for source in sources if "OwnFlags" not in source and "ArgumentParser)" not in source):
+    for text in (source for source in sources if "OwnFlags" not in source):
         found |= set(re.findall(r"[\"']--(\w+)", text))
     return frozenset(found | catalog.parameters("Trainer", "fit", "validate", "test", "predict"))

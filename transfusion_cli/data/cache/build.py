@@ -22,7 +22,7 @@ from transfusion_cli.data.cache.reader import CachedReader
 from transfusion_cli.data.cache.sources import PATIENCE
 from transfusion_cli.data.reading.images import DECODER_VERSION
 from transfusion_cli.errors import Fault, UserError
-from transfusion_cli.files import itself, not_written, whole_file
+from transfusion_cli.files import itself, not_written, whole_file, write_text
 from transfusion_cli.lock import FileLock
 
 log = logging.getLogger(__name__)
@@ -133,8 +133,7 @@ class _Building:
             "decoder": DECODER_VERSION,
             "transfusion": transfusion_cli.__version__,
         }
-        with whole_file(self.part / "index.json") as file:
-            file.write(json.dumps(facts, indent=1).encode())
+        write_text(self.part / "index.json", json.dumps(facts, indent=1))
         none = np.zeros(len(place.rows), RECORD)
         save_array(self.part / RECORDS, np.concatenate([none, place.sources.held_records()]))
 
@@ -222,8 +221,7 @@ class _Building:
         positions = sorted(reasons)
         names = self.contents.samples.ids[self.place.rows[positions]].tolist()
         path = self.place.beside("unreadable.txt")
-        with whole_file(path) as file:
-            file.write("".join(f"{name}\n" for name in names).encode())
+        write_text(path, "".join(f"{name}\n" for name in names))
         first = ", ".join(f"{name} ({reasons[position]})" for name, position in zip(names[:3], positions, strict=False))
         return UserError(
             f"{len(reasons):,} of {total:,} images cannot be read, for example {first}\nTheir ids are in {path}\n"

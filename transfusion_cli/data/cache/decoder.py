@@ -50,7 +50,8 @@ class Decoder(Dataset[Part]):
                     try:
                         image = np.ascontiguousarray(self.read(position))
                     except Exception as error:  # a damaged file can break a decoder anywhere
-                        reasons[position] = str(error).partition(":")[0].splitlines()[0] or type(error).__name__
+                        said = str(error).partition(":")[0].partition("\n")[0]
+                        reasons[position] = said[:1].lower() + said[1:] or type(error).__name__  # said in brackets
                         continue
                     is_deep = image.dtype != np.uint8
                     if is_deep:
@@ -111,7 +112,7 @@ def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator
         if "DataLoader worker" not in str(error):
             raise
         raise Fault(
-            "a process that decoded images was killed: out of memory, or a decoder that crashed",
+            "A process that decoded images was killed: out of memory, or a decoder that crashed",
             "What was decoded is kept. Give --workers 1",
         ) from error
 

@@ -57,7 +57,7 @@ def load_array(path: Path, shape: tuple[int, ...], dtype: np.dtype | type | None
 def damaged(folder: Path, reason: str) -> UserError:
     """The error for a cache of which nothing can be used."""
     return UserError(
-        f"the cache {folder} is damaged\n{' '.join(reason.split())[:200]}\n"
+        f"The cache {folder} is damaged\n{' '.join(reason.split())[:200]}\n"
         "Delete that folder and run transfusion data prepare again."
     )
 

@@ -47,7 +47,7 @@ def open_cache(
                     f"{missing} images of the {split} split are not in the cache {place.path}\n{_hint(folder, size)}"
                 )
             return reader
-    raise UserError(f"no decoded images of these data at {_named(wanted)} in {folder}\n{_hint(folder, wanted)}")
+    raise UserError(f"No decoded images of these data at {_named(wanted)} in {folder}\n{_hint(folder, wanted)}")
 
 
 def _require_sources(place: CachePlace) -> None:

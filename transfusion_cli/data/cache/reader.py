@@ -65,7 +65,7 @@ class CachedReader:
 
     def is_intact(self, position: int) -> bool:
         """Whether the image at a position has its checksum."""
-        return zlib.crc32(self.pixels(position).data) == self.checksums[position]
+        return bool(zlib.crc32(self.pixels(position).data) == self.checksums[position])
 
     def _start(self) -> None:
         self._arrays: dict[int, np.ndarray] = {}
@@ -80,7 +80,7 @@ class CachedReader:
     def _damaged(self, position: int) -> UserError:
         name = load_array(self.path / "ids.npy", (len(self.rows),))[position]
         return UserError(
-            f"the image {name} is damaged: its checksum is not that of when it was decoded\n"
+            f"The image {name} is damaged: its checksum is not that of when it was decoded\n"
             f"in {self.path / ARRAYS[int(self.state[position])][0]}\n"
             "Run transfusion data prepare again: it compares all images, and decodes anew what is damaged."
         )

@@ -105,7 +105,7 @@ class Sources:
         differs[doubtful] = then["content"][doubtful] != np.array(contents, dtype=np.uint32)
         same = doubtful[~differs[doubtful]]
         records["time"][known[same]] = times[same]
-        return known[differs]
+        return np.asarray(known[differs])
 
     def _size_and_time(self, position: int) -> tuple[int, int]:
         path = self.file(position)

@@ -46,14 +46,14 @@ def class_folders(root: Path) -> ClassFolders:
         UserError: no folder, no class folders with images, or one class alone.
     """
     if not root.is_dir():
-        raise UserError(f"no folder {root}\n{_HINT}")
+        raise UserError(f"No folder {root}\n{_HINT}")
     files = [path.split("/") for path in image_files(root)]
     level = _split_level(root, files)
     class_level = 1 if level == 0 else 0
     used = [parts for parts in files if _has_place(parts, level)]
     _tell_passed_over(root, [parts for parts in files if not _has_place(parts, level)], level)
     if not used:
-        raise UserError(f"no images in class folders of {root}\n{_HINT}")
+        raise UserError(f"No images in class folders of {root}\n{_HINT}")
     classes = [parts[class_level] for parts in used]
     if len(set(classes)) == 1:
         raise _one_class(root, used, class_level)
@@ -122,7 +122,7 @@ def _one_class(root: Path, used: Sequence[Sequence[str]], level: int) -> UserErr
     """Of one class there is nothing to learn; often its folder holds the classes."""
     only = "/".join(used[0][: level + 1])
     inner = sorted({parts[level + 1] for parts in used if len(parts) > level + 2})
-    message = f"labels need at least two classes, found {[used[0][level]]}\nin {root}"
+    message = f"Labels need at least two classes, found {[used[0][level]]}\nin {root}"
     if len(inner) > 1 and not level:
         return UserError(f"{message}\nIts folders are {some(inner)}: --data.root {shlex.quote(str(root / only))}")
     return UserError(f"{message}\n{_HINT}")

@@ -83,12 +83,12 @@ def _download(url: str, path: Path, checksum: str, size: int | None) -> None:
             found = hashlib.file_digest(file, digest).hexdigest()
         if found != checksum:
             part.unlink()
-            raise UserError(f"the download of {url} is damaged\n{kind} {found} instead of {checksum}\nTry again.")
+            raise UserError(f"The download of {url} is damaged\n{kind} {found} instead of {checksum}\nTry again.")
         part.rename(path)
     except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
         done = _size(part)
         advice = f"Try again: it goes on after {done:,} bytes." if done else "Fetch it with a browser and put it there."
-        raise UserError(f"cannot download {url}\nto {path}: {error}\n{advice}") from error
+        raise UserError(f"Cannot download {url}\nto {path}: {error}\n{advice}") from error
 
 
 def _fetch_rest(url: str, part: Path, name: str) -> None:
@@ -142,7 +142,7 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the folder {folder}\n{error}") from error
+        raise UserError(f"Cannot make the folder {folder}\n{error}") from error
     with ExitStack() as stack:
         with suppress(ImportError, OSError):
             import fcntl

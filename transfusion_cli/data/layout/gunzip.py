@@ -54,7 +54,7 @@ def gunzip(path: Path, folder: Path, most: int) -> Path:
         return target
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(
-            f"cannot unpack {path}\nto {folder}: {error}\nMake room there, or get the file again if it is damaged."
+            f"Cannot unpack {path}\nto {folder}: {error}\nMake room there, or get the file again if it is damaged."
         ) from error
     finally:
         if part is not None:

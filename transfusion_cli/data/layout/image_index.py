@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +89,7 @@ def index_table(
     patient = find_patient_column(frame, patient, taken, path)
     other = f"; another column: {IMAGES} NAME"
     refuse(frame[image].isna().to_numpy(), frame[image], image, path, f"the path of an image in every row{other}")
-    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, f"each image once{other}", "repeated value")
+    refuse(frame[image].duplicated().to_numpy(), frame[image], image, path, f"each image once{other}", "Repeated value")
     index = ImageIndex(path, _texts(frame[image]), {name: _texts(frame[name]) for name in labels})
     index.flags = _flags(frame.drop(columns=[name for name in (image, split, patient) if name]))
     index.split = read_splits(frame[split], path) if split else None
@@ -118,12 +119,9 @@ def _say_not_blank(column: pd.Series) -> None:
 
 
 def _flags(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for name in sorted(frame.columns, key=str):
-        if _yes(frame[name].iloc[:1000]) is not None:  # the first rows tell most columns of other things
-            yes = _yes(frame[name])
-            found |= {} if yes is None else {str(name): yes}
-    return found
+    # The first rows tell most columns of other things.
+    likely = [name for name in sorted(frame.columns, key=str) if _yes(frame[name].iloc[:1000]) is not None]
+    return {str(name): yes for name in likely if (yes := _yes(frame[name])) is not None}
 
 
 def _yes(column: pd.Series) -> np.ndarray | None:
@@ -147,11 +145,15 @@ def patients_from_paths(index: ImageIndex, pattern: str) -> np.ndarray:
         expression = re.compile(pattern)
     except re.error as error:
         raise UserError(f"patient_pattern {pattern!r} is no regular expression: {error}") from error
-    matches = [expression.search(path) for path in index.paths]
-    found = sum(match is not None for match in matches)
+    found = sum(expression.search(path) is not None for path in index.paths)
     if not found:
         raise UserError(f"patient_pattern {pattern!r} matches no path, for example not {str(index.paths[0])!r}")
-    if found < len(matches):
-        log.warning("patient_pattern matches %d of %d paths; each of the rest is its own patient", found, len(matches))
-    names = (m[1 if expression.groups else 0] if m else path for m, path in zip(matches, index.paths, strict=True))
-    return as_text(names)
+    if found < (total := len(index.paths)):
+        log.warning("patient_pattern matches %d of %d paths; each of the rest is its own patient", found, total)
+    return patients_from_names(index.paths, expression)
+
+
+def patients_from_names(names: Iterable[str], expression: re.Pattern[str]) -> np.ndarray:
+    """What an expression (its first group) finds in each name, or else the name itself: string array (N,)."""
+    found = ((expression.search(name), name) for name in names)
+    return as_text(match[1 if expression.groups else 0] if match else name for match, name in found)

@@ -51,10 +51,10 @@ def encode_labels(index: ImageIndex, kind: Target | None, classes: list[str] | N
         return _lists(index, column, texts, classes, separator)
     names = classes or _found({text for text in distinct if text}, column)
     if len(names) < 2:
-        raise UserError(f"labels need at least two classes, found {names}\nin {index.source}")
+        raise UserError(f"Labels need at least two classes, found {names}\nin {index.source}")
     if kind == "binary" and len(names) != 2:
         raise UserError(
-            f"a binary target has two classes, found {len(names)}: {', '.join(names[:5])}\nin {index.source}"
+            f"A binary target has two classes, found {len(names)}: {', '.join(names[:5])}\nin {index.source}"
         )
     codes = _codes(names) | {"": -1}
     targets = np.array([codes.get(text, -2) for text in distinct], dtype=np.int64)[which]
@@ -69,7 +69,7 @@ def encode_labels(index: ImageIndex, kind: Target | None, classes: list[str] | N
 def _several_columns(index: ImageIndex, kind: Target | None) -> EncodedLabels:
     if kind not in (None, "multilabel"):
         raise UserError(
-            f"several label columns are a multilabel target, not {kind}\nGive one column, or leave kind out."
+            f"Several label columns are a multilabel target, not {kind}\nGive one column, or leave kind out."
         )
     columns = []
     for name, texts in index.labels.items():
@@ -87,7 +87,7 @@ def _lists(
     lists = [_parts(text, separator) for text in distinct]
     names = classes or _found({part for parts in lists for part in parts}, column)
     if not names:
-        raise UserError(f"column {column!r} holds no labels\nin {index.source}")
+        raise UserError(f"Column {column!r} holds no labels\nin {index.source}")
     codes = _codes(names)
     unknown = np.array([not set(parts) <= codes.keys() for parts in lists])[which]
     _check_occur(names, [part for parts in lists for part in parts], column, index, bool(unknown.any()))
@@ -114,7 +114,7 @@ def label_strata(index: ImageIndex, separator: str) -> np.ndarray:
     lists = [_parts(text, separator) for text in distinct]
     names = sorted({part for parts in lists for part in parts})
     has = [[name in parts for name in names] for parts in lists]
-    return np.array(has, dtype=bool).reshape(len(lists), len(names))[which]
+    return np.asarray(np.array(has, dtype=bool).reshape(len(lists), len(names))[which])
 
 
 def _parts(text: str, separator: str) -> list[str]:
@@ -140,7 +140,7 @@ def _check_occur(names: list[str], found: Iterable[str], column: str, index: Ima
     absent = [name for name, plain in zip(names, without_point(names), strict=True) if plain not in set(found)]
     if unknown and absent:
         advice = did_you_mean(absent[0], others, f"Choose from: {', '.join(others[:10])}")
-        raise UserError(f"no class {absent[0]!r} in column {column!r}\nof {index.source}\n{advice} (--data.classes)")
+        raise UserError(f"No class {absent[0]!r} in column {column!r}\nof {index.source}\n{advice} (--data.classes)")
 
 
 def _codes(names: list[str]) -> dict[str, int]:
@@ -159,5 +159,5 @@ def _found(names: set[str], column: str) -> list[str]:
         alike.setdefault(name.casefold(), []).append(name)
     doubtful = [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]
     if doubtful:
-        log.warning("column %r: only upper and lower case tell these classes apart: %s", column, ", ".join(doubtful))
+        log.warning("Column %r: only upper and lower case tell these classes apart: %s", column, ", ".join(doubtful))
     return ordered

@@ -37,13 +37,8 @@ def locate(folder: Path, part: str, names: Iterable[str], suffix: str) -> np.nda
     files = sorted(image_files(folder / part), key=lambda path: (-path.count("/"), path))
     found = {image_key(path): prefix + path for path in files}
     names = list(names)
-    paths = [found.get(image_key(name)) for name in names]
-    missing = [name for name, path in zip(names, paths, strict=True) if path is None]
+    missing = [name for name in names if image_key(name) not in found]
     if missing and len(missing) < len(names):
-        log.warning(
-            "%d of %d images are not in %s, for example %s", len(missing), len(names), folder / part, missing[0]
-        )
-    return as_text(
-        f"{prefix}{PurePosixPath(name).stem}{suffix}" if path is None else path
-        for name, path in zip(names, paths, strict=True)
-    )
+        text = "%d of %d images are not in %s, for example %s"
+        log.warning(text, len(missing), len(names), folder / part, missing[0])
+    return as_text(found.get(image_key(name), f"{prefix}{PurePosixPath(name).stem}{suffix}") for name in names)

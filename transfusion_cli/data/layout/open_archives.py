@@ -45,9 +45,10 @@ class OpenFile:
             fetch_archive(self.url, folder, self.gives, self.checksum, self.size)
 
 
-def _malaria(name: str, gives: str, checksum: str, size: int | None, checksum_from: str) -> OpenFile:
+def _malaria(name: str, checksum: str, size: int | None, checksum_from: str) -> OpenFile:
     url = f"https://data.lhncbc.nlm.nih.gov/public/Malaria/{name}"
-    return OpenFile(url, gives, checksum, size, "public domain (United States government)", checksum_from)
+    licence = "public domain (United States government)"
+    return OpenFile(url, name.removesuffix(".zip"), checksum, size, licence, checksum_from)
 
 
 def _nct(name: str, checksum: str, size: int | None) -> OpenFile:
@@ -68,13 +69,11 @@ OPEN_ARCHIVES: dict[str, tuple[OpenFile, ...]] = {
     "malaria": (
         _malaria(
             "patientid_cellmapping_parasitized.csv",
-            "patientid_cellmapping_parasitized.csv",
             "d0367e513397404e980baee2a641bce9ce329a22e62ea9007962dfca2f8418d3",
             None,
             _MAPS_FROM,
         ),
         _malaria(
-            "patientid_cellmapping_uninfected.csv",
             "patientid_cellmapping_uninfected.csv",
             "a8577b21e7154724f4bbd18326218e2c63a99b22ab372b79a7530d36df6dab78",
             None,
@@ -82,7 +81,6 @@ OPEN_ARCHIVES: dict[str, tuple[OpenFile, ...]] = {
         ),
         _malaria(
             "cell_images.zip",
-            "cell_images",
             "0a949556b2414159b5100192609805376654c4266d8d187be9b1922fad43c668",
             353_452_851,
             _TFDS + "datasets/malaria/checksums.tsv",

@@ -35,13 +35,14 @@ def read_splits(column: pd.Series, path: Path) -> np.ndarray | None:
     Raises:
         UserError: any other word, by its row.
     """
+    if column.isna().all():
+        return None
     given = column.str.lower()
     unknown = (given.notna() & ~given.isin(list(_WORDS))).to_numpy()
     refuse(
         unknown, column, str(column.name), path, "train, val, test, exclude, or blank for images to draw a split for"
     )
-    names = as_text(given.map(_WORDS).fillna("").to_numpy())
-    return names if (names != "").any() else None
+    return as_text(given.map(_WORDS).fillna("").to_numpy())
 
 
 def settle_splits(given: np.ndarray, patients: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

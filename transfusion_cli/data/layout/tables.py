@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfusion_cli.data.layout.csv_dialect import csv_dialect
+from transfusion_cli.data.layout.tree import some
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 
@@ -34,7 +35,7 @@ def read_table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise UserError(f"table not found: {path}")
+        raise UserError(f"Table not found: {path}")
     try:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path).apply(_as_written)
@@ -43,13 +44,13 @@ def read_table(path: Path) -> pd.DataFrame:
             frame = _surplus_cut(pd.read_csv(path, low_memory=False, **as_text, **csv_dialect(path)))
     except UnicodeDecodeError as error:
         raise UserError(
-            f'the table {path} is not UTF-8 text\n{error.reason} at byte {error.start}\nSave it anew as "CSV UTF-8"'
+            f'The table {path} is not UTF-8 text\n{error.reason} at byte {error.start}\nSave it anew as "CSV UTF-8"'
         ) from error
     except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors, pyarrow's both
-        raise UserError(f"cannot read the table {path}\n{str(error).splitlines()[0]}") from error
+        raise UserError(f"Cannot read the table {path}\n{str(error).splitlines()[0]}") from error
     frame.columns = frame.columns.astype("str").str.strip()
     if frame.columns.has_duplicates:
-        raise UserError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}\nin {path}")
+        raise UserError(f"Two columns are called {frame.columns[frame.columns.duplicated()][0]!r}\nin {path}")
     return frame.apply(_without_spaces).dropna(how="all", ignore_index=True)
 
 
@@ -69,13 +70,13 @@ def require_columns(
     """
     for column in columns:
         if column not in frame.columns:
-            otherwise = f"{_list(looks)} {'looks' if len(looks) == 1 else 'look'} like one" if looks else None
+            otherwise = f"{some(looks, 5)} {'looks' if len(looks) == 1 else 'look'} like one" if looks else None
             advice = did_you_mean(column, frame.columns, otherwise) + (f" ({flag})" if flag else "")
-            raise UserError(f"no column {column!r}\nin {path}\n{advice}")
+            raise UserError(f"No column {column!r}\nin {path}\n{advice}")
 
 
 def refuse(
-    bad: np.ndarray, values: Iterable[object], column: str, path: Path, allowed: str, what: str = "unknown value"
+    bad: np.ndarray, values: Iterable[object], column: str, path: Path, allowed: str, what: str = "Unknown value"
 ) -> None:
     """Fail if any row is ``bad``, naming the first by its line in the file (the header is line 1)."""
     if bad.any():
@@ -83,14 +84,22 @@ def refuse(
         value = list(values)[row]
         is_blank = value == "" or value != value  # NaN alone differs from itself
         text = str(value)  # without numpy's type
-        cell = "blank cell" if is_blank else f"{what} {text if _NUMBER.fullmatch(text) else repr(text)}"
+        cell = "Blank cell" if is_blank else f"{what} {text if _NUMBER.fullmatch(text) else repr(text)}"
         raise UserError(
             f"{cell} in column {column!r}, row {row + 2} ({int(bad.sum())} such rows)\nin {path}\nAllowed: {allowed}"
         )
 
 
-def _list(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def codes(frame: pd.DataFrame, column: str, path: Path, known: Iterable[int], allowed: str) -> np.ndarray:
+    """A column of known numbers, float64 (N,), NaN where it is blank.
+
+    Raises:
+        UserError: any other value, by its row.
+    """
+    values = numbers(frame[column])
+    bad = ~np.isin(values, list(known)) & ~frame[column].isna().to_numpy()
+    refuse(bad, frame[column], column, path, allowed)
+    return values
 
 
 def _surplus_cut(frame: pd.DataFrame) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def image_files(folder: Path, suffixes: Collection[str] = EXTENSIONS) -> list[st
         text = "%s: links to folders that are read by another name, or that hold them, are passed over: %s"
         log.warning(text, folder, some(idle))
     if closed := [error for error in closed if not isinstance(error, FileNotFoundError)]:
-        log.warning("folders cannot be read: %s", some([f"{error.filename}: {error.strerror}" for error in closed]))
+        log.warning("Folders cannot be read: %s", some([f"{error.filename}: {error.strerror}" for error in closed]))
     return sorted(found)
 
 

@@ -46,7 +46,7 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
             (hidden / name).rename(folder / name)
         return [folder / name for name in found]
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
-        raise UserError(f"cannot unpack {archive}\ninto {folder}: {error}") from error
+        raise UserError(f"Cannot unpack {archive}\ninto {folder}: {error}") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

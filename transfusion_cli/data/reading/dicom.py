@@ -46,7 +46,8 @@ def read_dicom(path: Path, window: Window | None = None) -> np.ndarray:
         OSError: missing file.
         ValueError: no DICOM file, truncated, several frames, no pixels, or an encoding without a decoder.
     """
-    from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.utils import pixel_array
 
     try:
         header = read_header(path)
@@ -107,7 +108,7 @@ def _check_deflated(file: BinaryIO, start: int) -> None:
 
 def _pixel(header: Dataset) -> int:
     """Bytes of one pixel."""
-    return int(header.SamplesPerPixel) * math.ceil(header.BitsAllocated / 8)
+    return int(header.SamplesPerPixel) * math.ceil(int(header.BitsAllocated) / 8)
 
 
 def _first(value: Any) -> float:
@@ -116,7 +117,7 @@ def _first(value: Any) -> float:
 
 
 def _show(values: np.ndarray, header: Dataset, window: Window | None) -> np.ndarray:
-    from pydicom.pixels import apply_voi
+    from pydicom.pixels.processing import apply_voi
 
     require_finite(values)
     if window is None and header.get("VOILUTSequence"):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from transfusion_cli.data.reading.limits import MAX_BYTES
+from transfusion_cli.data.reading.readers import require_readable
 from transfusion_cli.errors import UserError
 
 _IN_MEMORY = 1 << 26
@@ -44,9 +45,9 @@ def open_array(path: Path, name: str) -> Any:
         if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > MAX_BYTES:
             raise OSError(f"the pieces of {name!r} have {array.chunks} values: to read one would fill the memory")
     except KeyError:
-        raise UserError(f"no array {name!r} in {path}\nIt is not the file expected here.") from None
+        raise UserError(f"No array {name!r} in {path}\nIt is not the file expected here.") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"cannot read {path}\n{error}\nRemove the file and get it again.") from error
+        raise UserError(f"Cannot read {path}\n{error}\nRemove the file and get it again.") from error
     return array
 
 
@@ -86,7 +87,7 @@ class HDF5Reader:
             return np.asarray(opened[1][row - self.first_row])
         except OSError as error:
             raise UserError(
-                f"cannot read image {row - self.first_row} of {self.path}\n{error}\nRemove the file and get it again."
+                f"Cannot read image {row - self.first_row} of {self.path}\n{error}\nRemove the file and get it again."
             ) from error
 
     def describe(self) -> str:
@@ -94,16 +95,5 @@ class HDF5Reader:
         return self.name
 
     def verify(self, rows: np.ndarray) -> None:
-        """Read every image and count what cannot be read.
-
-        Raises:
-            UserError: how many fail, and the first of them.
-        """
-        failures = []
-        for row in rows.tolist():
-            try:
-                self(row)
-            except UserError as error:
-                failures.append(": ".join(str(error).splitlines()[:2]))
-        if failures:
-            raise UserError(f"{len(failures)} of {len(rows)} images cannot be read, for example\n{failures[0]}")
+        """Read every image, one at a time, as ``require_readable`` does."""
+        require_readable(self, rows, threads=1)

@@ -8,27 +8,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transfusion_cli.data.reading.intensity import Window, require_finite, scale
 from transfusion_cli.data.reading.tiff import read_tiff
 from transfusion_cli.errors import UserError
 
-EXTENSIONS = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".webp",
-    ".gif",
-    ".ppm",
-    ".pgm",
-    ".dcm",
-    ".dicom",
-}
+_DICOM, _TIFF = {".dcm", ".dicom"}, {".tif", ".tiff"}
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".webp", ".gif", ".ppm", ".pgm", *_TIFF, *_DICOM}
 
 # What Pillow says of odd metadata nobody here can mend; what matters is an error that names the file.
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
@@ -82,11 +69,11 @@ def read_image(
         else:
             image = _read_with_pillow(path, channels, window, at_least)
     except FileNotFoundError:
-        raise UserError(f"image not found: {path}\nCheck --data.root and the paths in the table.") from None
+        raise UserError(f"Image not found: {path}\nCheck --data.root and the paths in the table.") from None
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"not a readable image: {path}\n{reason}\nReplace the file or remove its row; --data.verify true finds all."
+            f"Not a readable image: {path}\n{reason}\nReplace the file or remove its row; --data.verify true finds all."
         ) from error
     return _with_channels(image, channels)
 
@@ -101,10 +88,8 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def _is_dicom(path: Path) -> bool:
-    if path.suffix.lower() in (".dcm", ".dicom"):
-        return True
     if path.suffix.lower() in EXTENSIONS:
-        return False
+        return path.suffix.lower() in _DICOM
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
@@ -123,8 +108,8 @@ def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least
             if channels == 3 and image.mode in ("1", "L", "LA"):
                 mode = "L"
             return np.asarray(image.convert(mode))
-    except Image.UnidentifiedImageError:
-        if path.suffix.lower() not in (".tif", ".tiff"):
+    except UnidentifiedImageError:
+        if path.suffix.lower() not in _TIFF:
             raise
         array = read_tiff(path)
         return array if array.dtype == np.uint8 else _show_deep(array, window)

@@ -33,7 +33,7 @@ def scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """
     require_finite(values)
     span = max(float(high) - float(low), 1e-12)
-    return np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(span), 0, 1)
+    return np.asarray(np.clip((values.astype(np.float32) - np.float32(low)) / np.float32(span), 0, 1))
 
 
 def require_finite(values: np.ndarray) -> None:

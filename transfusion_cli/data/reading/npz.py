@@ -53,9 +53,9 @@ def _member(path: Path, name: str) -> Iterator[tuple[zipfile.ZipInfo, IO[bytes]]
             with archive.open(entry) as member:
                 yield entry, member
     except KeyError:
-        raise UserError(f"no array {name!r} in {path}\nIt is not the file expected here.") from None
+        raise UserError(f"No array {name!r} in {path}\nIt is not the file expected here.") from None
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, struct.error, NotImplementedError) as error:
-        raise UserError(f"cannot read {name!r} of {path}\n{error}\nRemove the file and get it again.") from error
+        raise UserError(f"Cannot read {name!r} of {path}\n{error}\nRemove the file and get it again.") from error
 
 
 def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -72,4 +72,4 @@ def _data_offset(path: Path, entry: zipfile.ZipInfo) -> int:
     with path.open("rb") as file:
         file.seek(entry.header_offset + 26)
         name_length, extra_length = struct.unpack("<HH", file.read(4))
-    return entry.header_offset + 30 + name_length + extra_length
+    return int(entry.header_offset + 30 + name_length + extra_length)

@@ -13,6 +13,26 @@ from transfusion_cli.data.reading.intensity import Window
 from transfusion_cli.errors import UserError
 
 
+def require_readable(read: Callable[[int], object], rows: np.ndarray, threads: int | None = None) -> None:
+    """Read every image, over so many threads, and count what cannot be read.
+
+    Raises:
+        UserError: how many fail, and the first of them.
+    """
+
+    def failure(row: int) -> str | None:
+        try:
+            read(row)
+        except UserError as error:
+            return ": ".join(str(error).splitlines()[:2])
+        return None
+
+    with ThreadPoolExecutor(threads) as pool:
+        failures = [said for said in pool.map(failure, rows.tolist()) if said]
+    if failures:
+        raise UserError(f"{len(failures)} of {len(rows)} images cannot be read, for example\n{failures[0]}")
+
+
 class FileReader:
     """Reads one file per row.
 
@@ -43,22 +63,8 @@ class FileReader:
         return image if self.process is None else self.process(image)
 
     def verify(self, rows: np.ndarray) -> None:
-        """Decode every image and count what cannot be read.
-
-        Raises:
-            UserError: how many fail, and the first of them.
-        """
-        with ThreadPoolExecutor() as pool:
-            failures = [failure for failure in pool.map(self._failure, rows.tolist()) if failure]
-        if failures:
-            raise UserError(f"{len(failures)} of {len(rows)} images cannot be read, for example\n{failures[0]}")
-
-    def _failure(self, row: int) -> str | None:
-        try:
-            self(row)
-        except UserError as error:
-            return ": ".join(str(error).splitlines()[:2])
-        return None
+        """Decode every image, as ``require_readable`` does."""
+        require_readable(self, rows)
 
 
 class ArrayReader:

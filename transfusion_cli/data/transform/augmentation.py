@@ -159,4 +159,4 @@ class Augmentation:
                 "It works on images already at the size of the network and must keep it\n"
                 f"Give cropping or resizing transforms size: [{image.shape[0]}, {image.shape[1]}]"
             )
-        return np.clip(changed, 0.0, 1.0) if image.dtype == np.float32 else changed
+        return np.asarray(np.clip(changed, 0.0, 1.0) if image.dtype == np.float32 else changed)

@@ -48,4 +48,4 @@ class BlockShuffle:
         rows, columns = (side // self.block for side in self.size)
         grid = image.reshape(rows, self.block, columns, self.block, -1).swapaxes(1, 2)
         blocks = grid.reshape(rows * columns, self.block, self.block, -1)[order]
-        return blocks.reshape(grid.shape).swapaxes(1, 2).reshape(image.shape)
+        return np.asarray(blocks.reshape(grid.shape).swapaxes(1, 2).reshape(image.shape))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfusion_cli.data.layout.tables import refuse
 from transfusion_cli.datasets.families.uncertain_labels import UncertainPolicy
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
@@ -59,23 +57,8 @@ def label_name(name: str) -> str:
     return plain
 
 
-def label_values(frame: pd.DataFrame, label: str, path: Path) -> np.ndarray:
-    """One label column as 1, 0, -1 (uncertain) and NaN (not mentioned), float (N,).
-
-    Raises:
-        UserError: any other value.
-    """
-    import pandas as pd
-
-    column = frame[label]
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    bad = ~np.isin(values, (1, 0, -1)) & ~column.isna().to_numpy()
-    refuse(bad, column, label, path, "1, 0, -1 (uncertain) and blank (not mentioned)")
-    return values
-
-
 def positives(frame: pd.DataFrame) -> np.ndarray:
     """Which of the ``FOURTEEN`` are 1 in each row, bool (N, 14), whatever else the columns hold, if they are there."""
     import pandas as pd
 
-    return frame.reindex(columns=FOURTEEN).apply(pd.to_numeric, errors="coerce").eq(1).to_numpy()
+    return np.asarray(frame.reindex(columns=FOURTEEN).apply(pd.to_numeric, errors="coerce").eq(1).to_numpy())

@@ -71,7 +71,8 @@ def partial_transfusion(table: SampleTable, literal: bool, seed: int) -> SampleT
     Returns:
         The table with its splits, without the label No Finding.
     """
-    _, first, codes = np.unique(_known(table.patients), return_index=True, return_inverse=True)
+    assert table.patients is not None
+    _, first, codes = np.unique(table.patients, return_index=True, return_inverse=True)
     everyone = np.argsort(first)  # patients in the order of the file
     test = _draw(everyone, round(0.3 * len(everyone)), seed)
     others = everyone[~np.isin(everyone, test)]
@@ -101,8 +102,3 @@ def _per_label(targets: np.ndarray, patients: np.ndarray, pool: np.ndarray, size
 
 def _draw(values: np.ndarray, size: int, seed: int) -> np.ndarray:
     return values[np.random.RandomState(seed).choice(len(values), min(size, len(values)), replace=False)]
-
-
-def _known(patients: np.ndarray | None) -> np.ndarray:
-    assert patients is not None
-    return patients

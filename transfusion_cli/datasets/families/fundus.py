@@ -1,11 +1,11 @@
 """What data sets of retinal photographs share."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
-from transfusion_cli.data.layout.tables import refuse, require_columns
+from transfusion_cli.data.layout.tables import codes, require_columns
 from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.datasets.families.fundus_image import FundusProcess
@@ -30,8 +30,9 @@ class FundusDataModule(ImageFilesDataModule):
         kwargs: as for ``MedicalDataModule``.
     """
 
-    grades: ClassVar[tuple[str, ...]] = ("no DR", "mild", "moderate", "severe", "proliferative")
-    """Names of the grades, from 0 on."""
+    target: Target = "ordinal"
+    class_names = ["no DR", "mild", "moderate", "severe", "proliferative"]
+    """The grades, from 0 on."""
 
     in_chans = 3
     default_augmentation = "mirror"
@@ -50,16 +51,13 @@ class FundusDataModule(ImageFilesDataModule):
         check_test_fraction(test_fraction)
         self.task, self.circle_crop, self.local_average = task, circle_crop, local_average
         self.test_fraction = test_fraction
+        if task == "referable":
+            self.target, self.class_names = "binary", ["not referable", "referable"]
 
-    @property
-    def target(self) -> Target:
-        """Ordered grades, or referable or not."""
-        return "ordinal" if self.task == "grade" else "binary"
-
-    @property
-    def class_names(self) -> list[str]:
-        """The grades, the lowest first."""
-        return list(self.grades) if self.task == "grade" else ["not referable", "referable"]
+    def by_class(self, *grades: int) -> dict[str, int]:
+        """Published counts of the classes, from those of the five grades."""
+        counts = grades if self.task == "grade" else (sum(grades[:2]), sum(grades[2:]))
+        return {f"class:{name}": count for name, count in zip(self.class_names, counts, strict=True)}
 
     def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
         """Read files and prepare them; decoded large enough for a disc of half the image's side."""
@@ -81,10 +79,6 @@ class FundusDataModule(ImageFilesDataModule):
         Raises:
             UserError: no such column, or what is no grade.
         """
-        import pandas as pd
-
         require_columns(frame, [column], path)
-        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
-        bad = ~np.isin(values, range(highest + 1)) & ~frame[column].isna().to_numpy()
-        refuse(bad, frame[column], column, path, f"0 to {highest}, or blank where unknown")
-        return np.nan_to_num(values, nan=-1).astype(np.int64)
+        values = codes(frame, column, path, range(highest + 1), f"0 to {highest}, or blank where unknown")
+        return np.asarray(np.nan_to_num(values, nan=-1).astype(np.int64))

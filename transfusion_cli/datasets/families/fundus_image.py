@@ -131,4 +131,4 @@ def _take_local_average(image: np.ndarray, disc: Disc, width: float) -> np.ndarr
     y, x = np.ogrid[:height, :columns]
     pixels[(y - disc.y) ** 2 + (x - disc.x) ** 2 > (0.9 * disc.radius) ** 2] = grey
     pixels = np.clip(pixels, 0, top)
-    return np.rint(pixels).astype(np.uint8) if image.dtype == np.uint8 else pixels
+    return np.asarray(np.rint(pixels).astype(np.uint8) if image.dtype == np.uint8 else pixels)

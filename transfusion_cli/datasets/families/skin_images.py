@@ -30,14 +30,13 @@ log = logging.getLogger(__name__)
 class SkinImagesDataModule(ImageFilesDataModule):
     """Dermoscopic images with tables of diagnoses and lesions; official parts are used where they are there.
 
+    The tables name the classes as ``class_names`` does, but for upper or lower case.
+
     Args:
         test_fraction: share of the lesions (ISIC 2020: patients) held out for the test where there are no official test
             images with labels.
         kwargs: as for ``MedicalDataModule``.
     """
-
-    classes: ClassVar[tuple[str, ...]] = ()
-    """Classes in the order of the targets, as the tables name them but for upper or lower case."""
 
     official: ClassVar[tuple[tuple[Split, str, str], ...]] = ()
     """Of each official part the table of diagnoses, without suffix, and the folder of images."""
@@ -54,11 +53,6 @@ class SkinImagesDataModule(ImageFilesDataModule):
         check_test_fraction(test_fraction)
         self.test_fraction = test_fraction
 
-    @property
-    def class_names(self) -> list[str]:
-        """The diagnoses."""
-        return list(self.classes)
-
     def load_samples(self) -> SampleTable:
         """Read the official parts; hold out by lesion what they leave open."""
         import pandas as pd
@@ -73,10 +67,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
         if self.target == "binary":
             targets = np.where(codes < 0, np.nan, codes).astype(np.float32)[:, None]
         table = SampleTable(paths, targets, split, as_text(frame["group"].fillna(frame["name"])), paths, domains)
-        fractions: dict[Split, float] = {"test": self.test_fraction, "val": self.val_fraction}
-        for part, fraction in fractions.items():
-            if not len(table.rows(part)):
-                self.hold_out_patients(table, fraction, part)
+        self.hold_out_missing(table, self.test_fraction)
         return table
 
     def parts(self) -> Iterator["pd.DataFrame"]:
@@ -84,7 +75,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
         for split, truth, place in self.official:
             table = find_table(self.folder, truth)
             if table is not None:
-                frame = read_diagnoses(table, self.classes)
+                frame = read_diagnoses(table, self.class_names)
                 if split == "train" and self.lesion_table:
                     frame["group"] = frame["name"].map(self._lesions())
                 yield self.with_files(frame, [place], split, table)
@@ -123,11 +114,8 @@ class SkinImagesDataModule(ImageFilesDataModule):
         """Lesion by image; images that the table does not name, or gives no lesion, are lesions of their own."""
         path = find_table(self.folder, self.lesion_table)
         if path is None:
-            log.warning(
-                "no %s.csv in %s: several images of a lesion can be in different splits",
-                self.lesion_table,
-                self.folder,
-            )
+            text = "No %s.csv in %s: several images of a lesion can be in different splits"
+            log.warning(text, self.lesion_table, self.folder)
             return {}
         frame = read_table(path)
         require_columns(frame, ["image", "lesion_id"], path)

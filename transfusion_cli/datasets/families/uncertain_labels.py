@@ -13,6 +13,8 @@ BlankPolicy = Literal["zeros", "ignore"]
 SMOOTH_RANGE = (0.55, 0.85)
 """Soft labels for uncertain positives (Pham et al. 2021, arXiv:1911.06475)."""
 
+_VALUES = {"ignore": np.nan, "zeros": 0, "ones": 1}
+
 
 def apply_policies(
     raw: np.ndarray, uncertain: Sequence[UncertainPolicy], blank: BlankPolicy, seed: int
@@ -30,20 +32,12 @@ def apply_policies(
         Targets float32 (N, L) with NaN for unknown, and which rows to keep, bool (N,).
     """
     targets = np.where(np.isnan(raw), np.nan if blank == "ignore" else 0.0, raw).astype(np.float32)
-    is_uncertain = raw == -1
     keep = np.ones(len(raw), dtype=bool)
     soft = np.random.default_rng(seed).uniform(*SMOOTH_RANGE, size=raw.shape).astype(np.float32)
     for label, policy in enumerate(uncertain):
-        rows = is_uncertain[:, label]
-        match policy:
-            case "ignore":
-                targets[rows, label] = np.nan
-            case "zeros":
-                targets[rows, label] = 0
-            case "ones":
-                targets[rows, label] = 1
-            case "smooth":
-                targets[rows, label] = soft[rows, label]
-            case "drop":
-                keep &= ~rows
+        rows = raw[:, label] == -1
+        if policy == "drop":
+            keep &= ~rows
+        else:
+            targets[rows, label] = soft[rows, label] if policy == "smooth" else _VALUES[policy]
     return targets, keep
