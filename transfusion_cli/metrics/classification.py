@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from transfusion_cli.metrics.by_exam import mean_over_exams
-from transfusion_cli.metrics.decision_metrics import DecisionCounts, decision_metrics, kappa, quadratic_kappa
+from transfusion_cli.metrics.decision_metrics import DecisionCounts, decision_metrics, quadratic_kappa
 from transfusion_cli.metrics.estimate import Estimate, Sides
 from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.intervals import Interval, newcombe, wilson
@@ -98,22 +98,18 @@ class ClassificationEvaluation(Evaluation):
 
     def statistic(self, weights: Tensor) -> dict[str, Tensor]:
         """The metrics of each class, those of the decisions as a whole, and the recognition rate."""
-        questions, found = self.questions, dict[str, Tensor]()
-        for name, scores, truth, known in zip(
-            questions.names, questions.scores.T, questions.truth.T, questions.known.T, strict=True
-        ):
+        questions, found, counts = self.questions, dict[str, Tensor](), list[DecisionCounts]()
+        for name, *columns in zip(questions.names, *(column.T for column in questions[1:]), strict=True):
+            scores, truth, known, chosen = columns
             areas = ranking(scores[known], truth[known], weights[known])
             found |= zip((f"auroc/{name}", f"average_precision/{name}"), areas, strict=True)
-        counts = DecisionCounts.of(questions, weights)
-        for metric, values in decision_metrics(counts).items():
-            found |= {f"{metric}/{name}": value for name, value in zip(questions.names, values, strict=True)}
-        if self.target == "binary":
-            found["kappa"] = kappa(counts)
+            counts.append(DecisionCounts.of(truth, known, chosen, weights))
+            found |= {f"{metric}/{name}": value for metric, value in decision_metrics(counts[-1]).items()}
         if self.target in ("multiclass", "ordinal"):
-            found["accuracy"] = counts.hits.sum() / counts.known[0]
+            found["accuracy"] = torch.stack([one.hits for one in counts]).sum() / counts[0].known
         if self.target == "ordinal":
-            truth, chosen = (answers.long().argmax(dim=1) for answers in (questions.truth, questions.chosen))
-            squared_error = (truth - chosen).square() * questions.known[:, 0]
+            ranks, decided = (answers.long().argmax(dim=1) for answers in (questions.truth, questions.chosen))
+            squared_error = (ranks - decided).square() * questions.known[:, 0]
             found["kappa"] = quadratic_kappa(counts, weights @ squared_error.double())
         if self.target != "multilabel" and self.several_each:
             found["recognition_rate"] = recognition_rate(questions, self._clusters, weights)
@@ -131,7 +127,7 @@ class ClassificationEvaluation(Evaluation):
             return found | {"balanced_accuracy": defined("sensitivity")}
         found |= {"accuracy": defined("accuracy"), "balanced_accuracy": defined("sensitivity", "specificity")}
         if self.target == "binary":
-            found |= {metric: defined(metric) for metric in ("sensitivity", "specificity")}
+            found |= {metric: defined(metric) for metric in ("sensitivity", "specificity", "kappa")}
         return found
 
     def shown(self, names: Sequence[str]) -> list[str]:
@@ -145,7 +141,7 @@ class ClassificationEvaluation(Evaluation):
         kind, _, name = metric.partition("/")
         at = self.questions.names.index(name) if name else 0
         truth, known = self.questions.truth[:, at], self.questions.known[:, at]
-        if kind in ("accuracy", "recognition_rate") or (kind == "kappa" and self.target == "ordinal"):
+        if not name or kind == "accuracy":
             return {"patients": known}
         sides = {"positives": truth, "negatives": known & ~truth}
         one = {"sensitivity": "positives", "specificity": "negatives"}.get(kind)
@@ -155,7 +151,7 @@ class ClassificationEvaluation(Evaluation):
         """Newcombe's of an AUROC; Wilson's of any other metric, which for kappa begins at -1."""
         if metric.startswith("auroc/"):
             return newcombe(estimate, confidence)
-        return wilson(estimate, confidence, lowest=-1 if metric == "kappa" else 0)
+        return wilson(estimate, confidence, lowest=-1 if metric.startswith("kappa") else 0)
 
     def support(self, metric: str) -> dict[str, int]:
         """Images with a known label, and positives among them if the metric is of one class.

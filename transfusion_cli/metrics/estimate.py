@@ -48,7 +48,7 @@ class Estimate:
             sides: one or two masks bool (N,).
             clusters: int64 (N,), the patient of each case, from 0 to C - 1.
         """
-        count = 1 + int(clusters.max())
+        count = len(clusters.unique())
         sums = torch.zeros(2, count, dtype=torch.float64)
         seen = torch.zeros(2, count, dtype=torch.bool)
         for row, mask in enumerate(sides.values()):

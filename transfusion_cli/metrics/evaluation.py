@@ -15,7 +15,7 @@ from torch import Tensor
 
 from transfusion_cli.metrics.clusters import cluster_codes
 from transfusion_cli.metrics.estimate import Estimate, Sides, covariance
-from transfusion_cli.metrics.intervals import Interval, mover, too_few, wilson
+from transfusion_cli.metrics.intervals import UNDEFINED, Interval, mover, too_few, wilson
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +110,7 @@ class Evaluation(ABC):
         return found if self.loss is None else {"loss": self.loss, **found}
 
     def intervals(self, confidence: float = 0.95) -> dict[str, Interval]:
-        """Intervals of all metrics that are defined, over patients, or over cases where none are known.
+        """Intervals of all metrics but the loss, over patients, or over cases where none are known.
 
         Args:
             confidence: probability that an interval is meant to cover.
@@ -120,20 +120,20 @@ class Evaluation(ABC):
             if name not in self._means:
                 found[name] = too_few(estimate) or self.interval(name, estimate, confidence)
         for name, parts in self._means.items():
-            if parts:
-                each = [(estimates[part].value, found[part]) for part in parts]
-                found[name] = mover(estimates[name].value, each, covariance([estimates[part] for part in parts]))
+            each = [(estimates[part].value, found[part]) for part in parts]
+            found[name] = mover(each, covariance([estimates[part] for part in parts])) if parts else UNDEFINED
         return {name: found[name] for name in self.metrics if name in found}
 
     @cached_property
     def estimates(self) -> dict[str, Estimate]:
-        """What each defined metric, and each that one is a mean of, owes to each patient."""
+        """What each metric, and each that one is a mean of, owes to each patient; nothing where it is undefined."""
         weights = self._ones.requires_grad_()
         found = {}
         for name, value in self.statistic(weights).items():
+            influence = torch.zeros_like(weights)
             if value.isfinite():
                 (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
-                found[name] = Estimate.of(value.item(), influence, self.sides(name), self._clusters)
+            found[name] = Estimate.of(value.item(), influence, self.sides(name), self._clusters)
         for name, parts in self._means.items():
             if parts:
                 found[name] = Estimate.mean([found[part] for part in parts])

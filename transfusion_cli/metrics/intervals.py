@@ -26,6 +26,10 @@ class Interval(NamedTuple):
     why: str = ""
 
 
+UNDEFINED = Interval(math.nan, math.nan, why="undefined")
+"""Of a metric that is undefined in every class."""
+
+
 def too_few(estimate: Estimate) -> Interval | None:
     """What stands in place of an interval that rests on too few patients."""
     patients, side = estimate.fewest
@@ -95,11 +99,10 @@ def newcombe(estimate: Estimate, confidence: float) -> Interval:
     return Interval(_edge(outside, 0.0, value), _edge(outside, 1.0, value), method)
 
 
-def mover(value: float, parts: Sequence[tuple[float, Interval]], covariance: Tensor) -> Interval:
+def mover(parts: Sequence[tuple[float, Interval]], covariance: Tensor) -> Interval:
     """The interval of a mean from those of its parts (MOVER: Zou & Donner 2008, with correlated parts: Zou 2009).
 
     Args:
-        value: the mean.
         parts: K values with their intervals.
         covariance: float64 (K, K), of the parts.
     """
@@ -117,6 +120,7 @@ def mover(value: float, parts: Sequence[tuple[float, Interval]], covariance: Ten
         distance = covariance.new_tensor([abs(part - getattr(interval, side)) for part, interval in parts])
         return math.sqrt(max(0.0, (distance @ correlation @ distance).item())) / len(parts)
 
+    value = sum(part for part, _ in parts) / len(parts)
     methods = " and ".join(dict.fromkeys(interval.method for _, interval in parts))
     return Interval(value - reach("low"), value + reach("high"), f"MOVER of {methods}")
 

@@ -16,28 +16,27 @@ COUNTS = ("samples", "patients", "positives")
 
 
 def build_results(
-    evaluation: Evaluation, stage: str = "test", resamples: int = 2000, validation: Mapping[str, float] | None = None
+    evaluation: Evaluation, stage: str = "test", validation: Mapping[str, float] | None = None
 ) -> Results:
     """Everything ``results.json`` says about one evaluation.
 
-    Each metric has its ``value``; with an interval also ``low``, ``high``, ``undefined_resamples`` (how many resamples
-    left it undefined) and what it rests on: ``samples`` with a known label, and if it is of one class, ``positives``
-    among them. ``<stage>/samples``, ``<stage>/patients`` (where known) and, for each class or label (binary: the
-    positive class), ``<stage>/positives/<class>`` are counts.
+    Each metric but the loss has its ``value``, its 95 % interval ``low`` to ``high`` with the
+    ``method`` that it was found by, or ``why`` there is none, and what it rests on: ``samples`` with a known label, and
+    if it is of one class, ``positives`` among them. ``<stage>/samples``, ``<stage>/patients`` (where known) and, for
+    each class or label (binary: the positive class), ``<stage>/positives/<class>`` are counts.
 
     Args:
         evaluation: of a split, or of a part of one.
         stage: what stands before the slash.
-        resamples: of the bootstrap.
         validation: metrics of the same weights on the validation split, names with or without ``val/``.
     """
-    intervals = evaluation.intervals(resamples)
+    intervals = evaluation.intervals()
     results: Results = {}
     for metric, value in evaluation.metrics.items():
         entry: dict[str, Any] = {"value": _json_safe(value)}
         if metric in intervals:
-            low, high, undefined = intervals[metric]
-            entry |= {"low": _json_safe(low), "high": _json_safe(high), "undefined_resamples": undefined}
+            low, high, method, why = intervals[metric]
+            entry |= {"low": _json_safe(low), "high": _json_safe(high), **({"why": why} if why else {"method": method})}
             entry |= evaluation.support(metric)
         results[f"{stage}/{metric}"] = entry
 
@@ -51,17 +50,16 @@ def build_results(
     return results
 
 
-def format_table(results: Results, stage: str = "test", confidence: float = 0.95) -> str:
+def format_table(results: Results, stage: str = "test") -> str:
     """A plain-text table of the metrics of one stage, classes indented below the mean over them.
 
     Args:
         results: what :func:`build_results` gave.
         stage: which entries to show.
-        confidence: what the intervals were made for; names their column.
     """
     metrics = {key.removeprefix(f"{stage}/"): entry for key, entry in results.items() if key.startswith(f"{stage}/")}
     metrics = {key: entry for key, entry in metrics.items() if key.partition("/")[0] not in COUNTS}
-    rows = [(stage, "value", f"{100 * confidence:g} % interval", "positives")]
+    rows = [(stage, "value", "95 % interval", "positives")]
     for metric in [key for key in metrics if "/" not in key]:
         rows.append((metric, *_cells(metrics[metric])))
         rows += [
@@ -74,7 +72,7 @@ def format_table(results: Results, stage: str = "test", confidence: float = 0.95
 
 def _cells(entry: dict[str, Any]) -> tuple[str, str, str]:
     value, low, high = (entry.get(key) for key in ("value", "low", "high"))
-    interval = "" if "low" not in entry else "undefined" if low is None else f"{low:.3f} to {high:.3f}"
+    interval = entry.get("why", "") if low is None else f"{low:.3f} to {high:.3f}"
     positives = f"{entry['positives']}/{entry['samples']}" if "positives" in entry else ""
     return "undefined" if value is None else f"{value:.3f}", interval, positives
 

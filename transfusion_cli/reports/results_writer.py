@@ -38,17 +38,15 @@ OF_OTHERS = {
 class ResultsWriter(pl.Callback):
     """Write ``results.json`` and ``predictions_test.csv`` after a test, and ``predictions.csv`` after predict.
 
-    Intervals are 95 % percentile intervals by bootstrap over patients, or over images where no patients are known.
+    Intervals are over patients, or over images where no patients are known; docs/statistics.md says how they are found.
     Earlier files are kept: a second test of the same run writes ``results_1.json``.
 
     Args:
         folder: where to write.
-        resamples: bootstrap resamples.
     """
 
-    def __init__(self, folder: RunFolder, resamples: int = 2000) -> None:
+    def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.resamples = resamples
         self.written: list[Path] = []
         self.table = ""
 
@@ -63,7 +61,7 @@ class ResultsWriter(pl.Callback):
         tables = []
         for part in parts(evaluation, data.samples):
             validation = task.validation_metrics if part.stage == "test" else None
-            results |= build_results(part.evaluation, part.stage, self.resamples, validation)
+            results |= build_results(part.evaluation, part.stage, validation)
             tables.append(format_table(results, part.stage))
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
@@ -73,7 +71,7 @@ class ResultsWriter(pl.Callback):
         self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
         unit = "images (no patients known)" if data.samples.patients is None else "patients"
         of = OF_OTHERS[origin["own_split"]]
-        self.table = "\n\n".join([f"Test split{of}, 95 % intervals by bootstrap over {unit}\n{tables[0]}", *tables[1:]])
+        self.table = "\n\n".join([f"Test split{of}, 95 % intervals over {unit}\n{tables[0]}", *tables[1:]])
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 # Under names of their own: TensorBoard would take them for a restart of the curves at step 0.
