@@ -133,7 +133,7 @@ class Evaluation(ABC):
             influence = torch.zeros_like(weights)
             if value.isfinite():
                 (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
-            found[name] = Estimate.of(value.item(), influence, self.sides(name), self._clusters)
+            found[name] = Estimate.of(value.item(), influence, self.sides(name), self.clusters)
         for name, parts in self._means.items():
             if parts:
                 found[name] = Estimate.mean([found[part] for part in parts])
@@ -148,10 +148,11 @@ class Evaluation(ABC):
         return torch.ones(len(self), dtype=torch.float64)
 
     @cached_property
-    def _clusters(self) -> Tensor:
+    def clusters(self) -> Tensor:
+        """Int64 (N,), the patient of each case, from 0; each case its own where no patients are known."""
         return cluster_codes(self.patients, len(self))
 
     @property
     def several_each(self) -> bool:
         """Whether patients are known and some have more than one case."""
-        return self.patients is not None and len(self._clusters.unique()) < len(self)
+        return self.patients is not None and len(self.clusters.unique()) < len(self)
