@@ -1,9 +1,9 @@
 """How often the intervals hold the truth, and how long they take: ``python benchmarks/coverage.py``.
 
-Binormal scores: N(d, spread^2) of positives, N(0, 1) of negatives, with d from the true AUROC. Images of a patient share
-part of their noise (``correlation``), and their label unless ``labels`` is ``image``. Decisions are made at a threshold;
-the truth of what depends on it is that of a million images. Tests with fewer than ten positive patients have no
-interval and do not count. Five labels: each like the one, their scores correlated by 0.3; metrics are means over them.
+Binormal scores: N(d, spread^2) of positives, N(0, 1) of negatives, with d from the true AUROC. Images of a patient
+share part of their noise (``correlation``), and their label unless ``labels`` is ``image``. Decisions are made at a
+threshold; the truth of what depends on it is that of a million images. Tests with fewer than ten positive patients
+have no interval and do not count. Five labels: each like the one, their scores correlated by 0.3; metrics are means.
 """
 
 import argparse

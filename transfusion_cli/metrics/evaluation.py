@@ -103,8 +103,8 @@ class Evaluation(ABC):
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Metrics by name; what the data leave undefined is NaN, never 0."""
-        values = {name: value.item() for name, value in self.statistic(self._ones).items()}
-        for name, parts in self.means(values).items():
+        values = dict(self._values)
+        for name, parts in self._means.items():
             values[name] = sum(values[part] for part in parts) / len(parts) if parts else math.nan
         found = {name: values[name] for name in self.shown(list(values))}
         return found if self.loss is None else {"loss": self.loss, **found}
@@ -140,8 +140,12 @@ class Evaluation(ABC):
         return found
 
     @cached_property
+    def _values(self) -> dict[str, float]:
+        return {name: value.item() for name, value in self.statistic(self._ones).items()}
+
+    @cached_property
     def _means(self) -> dict[str, list[str]]:
-        return self.means({name: value.item() for name, value in self.statistic(self._ones).items()})
+        return self.means(self._values)
 
     @property
     def _ones(self) -> Tensor:
