@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from transfusion_cli.comparison.curves import GRID, Curve, curve
 from transfusion_cli.comparison.differences import Differences
+from transfusion_cli.errors import UserError
 from transfusion_cli.files import whole_file
 from transfusion_cli.reports.figures import STYLES, blank, square, ticks
 from transfusion_cli.versions import free_path

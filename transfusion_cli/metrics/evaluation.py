@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -127,13 +127,17 @@ class Evaluation(ABC):
     @cached_property
     def estimates(self) -> dict[str, Estimate]:
         """What each metric, and each that one is a mean of, owes to each patient; nothing where it is undefined."""
-        weights = self._ones.requires_grad_()
         found = {}
-        for name, value in self.statistic(weights).items():
-            influence = torch.zeros_like(weights)
-            if value.isfinite():
-                (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
-            found[name] = Estimate.of(value.item(), influence, self.sides(name), self.clusters)
+        # Lightning tests in inference mode, whose tensors cannot take part in a derivative; their copies can.
+        with torch.inference_mode(False), torch.enable_grad():
+            given = {field.name: getattr(self, field.name) for field in fields(self)}
+            copies = {name: value.clone() for name, value in given.items() if isinstance(value, Tensor)}
+            fresh, weights = replace(self, **copies), self._ones.requires_grad_()
+            for name, value in fresh.statistic(weights).items():
+                influence = torch.zeros(len(self), dtype=torch.float64)
+                if value.isfinite():
+                    (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
+                found[name] = Estimate.of(value.item(), influence, fresh.sides(name), fresh.clusters)
         for name, parts in self._means.items():
             if parts:
                 found[name] = Estimate.mean([found[part] for part in parts])
