@@ -23,8 +23,13 @@ def draw(differences: Differences, folder: Path) -> list[Path]:
     Args:
         differences: of groups that were compared.
         folder: where to.
+
+    Raises:
+        UserError: nothing was compared.
     """
-    curves = {name: curve([one.evaluation for one in tests]) for name, tests in differences.tests.items() if len(tests)}
+    if not differences.pairs:
+        raise UserError("No two groups were tested on the same images: there is nothing to draw.")
+    curves = {name: curve([one.evaluation for one in tests]) for name, tests in differences.tests.items()}
     figures = {
         "differences": forest_figure(differences),
         "roc": band_figure(curves, "roc"),

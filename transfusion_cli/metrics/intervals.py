@@ -41,8 +41,9 @@ def too_few(estimate: Estimate) -> Interval | None:
 def wilson(estimate: Estimate, confidence: float, lowest: float = 0) -> Interval:
     """Wilson's interval (1927) of a share, for as many independent cases as give its variance.
 
-    With p (1 - p) / variance cases (fewer by ``doubt``) in place of their number it serves clustered shares (the design effect of Rao &
-    Scott 1992), and other metrics that end where a share does. A share of 0 or 1 has no variance: the patients count.
+    With p (1 - p) / variance cases (fewer by ``doubt``) in place of their number it serves clustered shares (the design
+    effect of Rao & Scott 1992), and other metrics that end where a share does. A share of 0 or 1 has no variance: the
+    patients count.
 
     Args:
         estimate: with a value from ``lowest`` to 1.
