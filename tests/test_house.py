@@ -18,9 +18,10 @@ LONGEST = 400
 
 BELOW = {
     "cli": {
-        *("analysis", "inspection", "datasets", "reports", "training"),
+        *("analysis", "comparison", "inspection", "datasets", "reports", "training"),
         *("tasks", "strategies", "models", "metrics", "data"),
     },
+    "comparison": {"reports", "metrics"},
     "analysis": {"reports", "tasks", "strategies", "models", "metrics", "data"},
     "reports": {"training", "tasks", "strategies", "models", "metrics", "data"},
     "training": {"tasks", "strategies", "models", "metrics"},

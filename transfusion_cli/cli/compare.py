@@ -36,21 +36,23 @@ def run(verb: str, args: list[str]) -> list[Group]:
     if not own.margin >= 0:
         raise UserError(f"A margin is 0 or more, not {own.margin:g}.\nTry --margin 0.01")
     groups = group_runs([RunRecord.read(folder) for folder in find_runs(own.runs, own.root)], own.metric)
-    print(table(groups))
+    if len(groups) == 1 and (own.against or own.figures):
+        raise UserError("There is one group of runs alone, with nothing to compare.\nName runs of another too.")
     differences = None
     if len(groups) > 1:
         from transfusion_cli.comparison.differences import compare  # torch takes seconds to import
 
         differences = compare(groups, own.metric, own.against, own.margin)
+    print(table(groups))
+    if differences is not None:
         print(f"\n{differences}")
-    elif own.against or own.figures:
-        raise UserError("There is one group of runs alone, with nothing to compare.\nName runs of another too.")
     if own.out is not None:
         print(f"\nWritten to {write(groups, own.out)}")
-        if differences is not None and differences.pairs:
+    if differences is not None and differences.pairs:
+        if own.out is not None:
             print(f"Written to {differences.write(own.out.with_stem(f'{own.out.stem}_differences'))}")
-    if own.figures is not None and differences is not None:
-        from transfusion_cli.comparison.figures import draw
+        if own.figures is not None:
+            from transfusion_cli.comparison.figures import draw
 
-        print("\nDrawn:", *draw(differences, own.figures))
+            print("\nDrawn:", *draw(differences, own.figures))
     return groups

@@ -134,7 +134,7 @@ def compare(groups: Sequence[Group], metric: str | None, against: str | None, ma
     home = against if against in tests else max(tests, key=lambda name: _alike(name, tests), default=None)
     for name in [name for name in tests if home is not None and tests[name][0].test != tests[home][0].test]:
         left_out.append(
-            f"{name}, tested on other images or labels than {home}: the two stand side by side, without a test"
+            f"{name}, which was tested on other images or labels than {home}: they stand side by side, without a test"
         )
         del tests[name]
     chosen = [(one, two) for one, two in combinations(tests, 2) if against is None or against in (one, two)]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from transfusion_cli.comparison.curves import GRID, Curve, curve
 from transfusion_cli.comparison.differences import Differences
-from transfusion_cli.errors import UserError
 from transfusion_cli.files import whole_file
 from transfusion_cli.reports.figures import STYLES, blank, square, ticks
 from transfusion_cli.versions import free_path
@@ -21,14 +20,9 @@ def draw(differences: Differences, folder: Path) -> list[Path]:
     """Write ``differences.png``, ``roc.png`` and ``precision_recall.png``; what is there stays.
 
     Args:
-        differences: of groups that were compared.
+        differences: of two or more groups that were compared.
         folder: where to.
-
-    Raises:
-        UserError: nothing was compared.
     """
-    if not differences.pairs:
-        raise UserError("No two groups were tested on the same images: there is nothing to draw.")
     curves = {name: curve([one.evaluation for one in tests]) for name, tests in differences.tests.items()}
     figures = {
         "differences": forest_figure(differences),
