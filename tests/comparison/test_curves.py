@@ -12,9 +12,8 @@ from transfusion_cli.metrics.classification import ClassificationEvaluation
 
 def evaluation(seed=0, target="binary", copies=1):
     data = predicted(target, samples=300, seed=seed)
-    return ClassificationEvaluation.of(
-        data.target, data.class_names, data.probabilities.repeat(copies, 1), data.targets.repeat(copies, 1), data.patients * copies
-    )  # fmt: skip
+    repeated = (data.probabilities.repeat(copies, 1), data.targets.repeat(copies, 1))
+    return ClassificationEvaluation.of(data.target, data.class_names, *repeated, data.patients * copies)
 
 
 def test_the_mean_curve_of_one_run_is_that_of_scikit_learn():
@@ -51,12 +50,9 @@ def test_copies_of_a_patients_images_do_not_narrow_the_band():
 
 def test_seeds_widen_it():
     data = predicted("binary", samples=300)
-    runs = [
-        ClassificationEvaluation.of(
-            "binary", data.class_names, (data.probabilities + shift * torch.randn(300, 1).clamp(-1, 1)).clamp(0, 1), data.targets
-        )
-        for shift in (0.0, 0.3, 0.6)
-    ]  # fmt: skip
+    noise = torch.randn(3, 300, 1, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+    scores = [(data.probabilities + shift * noise[at]).clamp(0, 1) for at, shift in enumerate((0.0, 0.3, 0.6))]
+    runs = [ClassificationEvaluation.of("binary", data.class_names, score, data.targets) for score in scores]
     low, mean, high = curve(runs).roc
     each = np.mean([curve([run], draws=2).roc[1] for run in runs], axis=0)
     assert mean == pytest.approx(each, abs=1e-12)
