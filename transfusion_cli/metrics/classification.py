@@ -112,7 +112,7 @@ class ClassificationEvaluation(Evaluation):
             squared_error = (ranks - decided).square() * questions.known[:, 0]
             found["kappa"] = quadratic_kappa(counts, weights @ squared_error.double())
         if self.target != "multilabel" and self.several_each:
-            found["recognition_rate"] = recognition_rate(questions, self._clusters, weights)
+            found["recognition_rate"] = recognition_rate(questions, self.clusters, weights)
         return found
 
     def means(self, values: Mapping[str, float]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -103,8 +103,8 @@ class Evaluation(ABC):
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Metrics by name; what the data leave undefined is NaN, never 0."""
-        values = {name: value.item() for name, value in self.statistic(self._ones).items()}
-        for name, parts in self.means(values).items():
+        values = dict(self._values)
+        for name, parts in self._means.items():
             values[name] = sum(values[part] for part in parts) / len(parts) if parts else math.nan
         found = {name: values[name] for name in self.shown(list(values))}
         return found if self.loss is None else {"loss": self.loss, **found}
@@ -127,31 +127,40 @@ class Evaluation(ABC):
     @cached_property
     def estimates(self) -> dict[str, Estimate]:
         """What each metric, and each that one is a mean of, owes to each patient; nothing where it is undefined."""
-        weights = self._ones.requires_grad_()
         found = {}
-        for name, value in self.statistic(weights).items():
-            influence = torch.zeros_like(weights)
-            if value.isfinite():
-                (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
-            found[name] = Estimate.of(value.item(), influence, self.sides(name), self._clusters)
+        # Lightning tests in inference mode, whose tensors cannot take part in a derivative; their copies can.
+        with torch.inference_mode(False), torch.enable_grad():
+            given = {field.name: getattr(self, field.name) for field in fields(self)}
+            copies = {name: value.clone() for name, value in given.items() if isinstance(value, Tensor)}
+            fresh, weights = replace(self, **copies), self._ones.requires_grad_()
+            for name, value in fresh.statistic(weights).items():
+                influence = torch.zeros(len(self), dtype=torch.float64)
+                if value.isfinite():
+                    (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
+                found[name] = Estimate.of(value.item(), influence, fresh.sides(name), fresh.clusters)
         for name, parts in self._means.items():
             if parts:
                 found[name] = Estimate.mean([found[part] for part in parts])
         return found
 
     @cached_property
+    def _values(self) -> dict[str, float]:
+        return {name: value.item() for name, value in self.statistic(self._ones).items()}
+
+    @cached_property
     def _means(self) -> dict[str, list[str]]:
-        return self.means({name: value.item() for name, value in self.statistic(self._ones).items()})
+        return self.means(self._values)
 
     @property
     def _ones(self) -> Tensor:
         return torch.ones(len(self), dtype=torch.float64)
 
     @cached_property
-    def _clusters(self) -> Tensor:
+    def clusters(self) -> Tensor:
+        """Int64 (N,), the patient of each case, from 0; each case its own where no patients are known."""
         return cluster_codes(self.patients, len(self))
 
     @property
     def several_each(self) -> bool:
         """Whether patients are known and some have more than one case."""
-        return self.patients is not None and len(self._clusters.unique()) < len(self)
+        return self.patients is not None and len(self.clusters.unique()) < len(self)

@@ -45,7 +45,7 @@ def _(evaluation: ClassificationEvaluation) -> dict[str, Figure]:
 
 def roc_figure(evaluation: ClassificationEvaluation) -> Figure:
     """ROC curve of each class with its area."""
-    figure, axes = _square("False positive rate", "True positive rate")
+    figure, axes = square("False positive rate", "True positive rate")
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
     for (ranks, truth), style in _classes(evaluation, "auroc", "AUC"):
         false_positive_rate, true_positive_rate, _ = binary_roc(ranks, truth, validate_args=False)
@@ -56,7 +56,7 @@ def roc_figure(evaluation: ClassificationEvaluation) -> Figure:
 
 def precision_recall_figure(evaluation: ClassificationEvaluation) -> Figure:
     """Precision-recall curve of each class with its average precision."""
-    figure, axes = _square("Recall", "Precision")
+    figure, axes = square("Recall", "Precision")
     for (ranks, truth), style in _classes(evaluation, "average_precision", "AP"):
         precision, recall, _ = binary_precision_recall_curve(ranks, truth, validate_args=False)
         axes.plot(recall, precision, drawstyle="steps-post", **style)
@@ -78,12 +78,12 @@ def confusion_figure(evaluation: ClassificationEvaluation) -> Figure:
         shares = counts / counts.sum(dim=1, keepdim=True)
 
     small = len(columns) <= 16
-    figure = _figure(min(9.0, 3.2 + 0.6 * len(columns)), min(9.0, 1.8 + 0.38 * len(rows)))
+    figure = blank(min(9.0, 3.2 + 0.6 * len(columns)), min(9.0, 1.8 + 0.38 * len(rows)))
     axes = figure.add_subplot()
     image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     figure.colorbar(image, label="Share of the true class").outline.set_visible(False)
-    _ticks(axes.xaxis, columns, rotation=0 if sum(map(len, columns)) < 20 else 40 if small else 90)
-    _ticks(axes.yaxis, rows)
+    ticks(axes.xaxis, columns, rotation=0 if sum(map(len, columns)) < 20 else 40 if small else 90)
+    ticks(axes.yaxis, rows)
     if target != "multilabel":
         axes.set(xlabel="Predicted", ylabel="True")
     for row, column in ((row, column) for row in range(len(rows)) for column in range(len(columns)) if small):
@@ -103,7 +103,7 @@ def image_grid(images: Tensor, captions: Sequence[str], columns: int = 4) -> Fig
     """
     columns = max(1, min(columns, len(images)))
     rows = -(-len(images) // columns)
-    figure = _figure(2 * columns, 2.3 * max(1, rows))
+    figure = blank(2 * columns, 2.3 * max(1, rows))
     for position, (image, caption) in enumerate(zip(images.detach().cpu(), captions, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, position)
         pixels = image / 255 if image.dtype == torch.uint8 else image.float().clamp(0, 1)
@@ -123,12 +123,12 @@ def drift_figure(drift: Mapping[str, Mapping[str, float]]) -> Figure:
         drift: ``{layer: {"scale": relative change, "shift": relative change}}``, in the order of the network.
     """
     layers = list(drift)
-    figure = _figure(7, min(11.0, max(2.5, 1.2 + 0.19 * len(layers))))
+    figure = blank(7, min(11.0, max(2.5, 1.2 + 0.19 * len(layers))))
     axes = figure.add_subplot()
     for part, color, marker in (("scale", COLORS[0], "o"), ("shift", COLORS[1], "^")):
         moved = [drift[layer][part] for layer in layers]
         axes.plot(moved, range(len(layers)), color=color, marker=marker, markersize=4.5, linewidth=0.8, label=part)
-    _ticks(axes.yaxis, layers, size=FONT - 2)
+    ticks(axes.yaxis, layers, size=FONT - 2)
     axes.set(xlabel="Relative change since training began", ylim=(len(layers) - 0.5, -0.5))
     axes.set_xlim(left=0)
     axes.grid(color="0.92")
@@ -169,14 +169,16 @@ def _confusion_by_label(questions: OneVsRest) -> Tensor:
     return torch.stack(cells).sum(dim=1).T.double().unflatten(1, (2, 2))
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
     from transfusion_cli.figure import Figure
 
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
-def _square(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
-    figure = _figure(5, 4.6)
+def square(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+    """A square from 0 to 1 either way, for curves."""
+    figure = blank(5, 4.6)
     axes = figure.add_subplot()
     axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.grid(color="0.92")
@@ -199,10 +201,10 @@ def _legend(figure: Figure, axes: Axes, corner: Literal["lower left", "lower rig
         axes.text(0.5, 0.5, "undefined: no class has both\npositives and negatives", ha="center", va="center")
 
 
-def _ticks(axis: Axis, names: Sequence[str], rotation: float = 0, size: float = FONT) -> None:
+def ticks(axis: Axis, names: Sequence[str], rotation: float = 0, size: float = FONT, width: int = 26) -> None:
     """Name positions 0, 1, ... along an axis, at most some 40 of them."""
     step = -(-len(names) // 40)
-    axis.set_ticks(range(0, len(names), step), [_short(name, 26) for name in names[::step]], fontsize=size)
+    axis.set_ticks(range(0, len(names), step), [_short(name, width) for name in names[::step]], fontsize=size)
     if rotation:
         for label in axis.get_ticklabels():
             label.set(rotation=rotation, ha="right", va="center" if rotation == 90 else "top", rotation_mode="anchor")

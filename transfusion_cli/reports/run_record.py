@@ -32,6 +32,8 @@ class RunRecord:
         monitor_mode: ``min`` or ``max``.
         outcome: what ``steps_to_target.json`` says; None where there is none.
         results: what ``results.json`` says.
+        seed: what ``--seed_everything`` said.
+        predictions: the predictions of that test, case by case; None where it was not tested.
         left_out: names of results on other samples than those that the run held back, newer than ``results``.
     """
 
@@ -42,6 +44,8 @@ class RunRecord:
     monitor_mode: str
     outcome: dict[str, Any] | None
     results: dict[str, Any]
+    seed: Any = None
+    predictions: Path | None = None
     left_out: tuple[str, ...] = ()
 
     @classmethod
@@ -53,7 +57,7 @@ class RunRecord:
         """
         try:
             config = read_yaml(folder.newest_config)
-            outcome, (results, left_out) = _json(folder.steps_to_target), own_results(folder)
+            outcome, (results, predictions, left_out) = _json(folder.steps_to_target), own_results(folder)
             settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
         except (OSError, AttributeError) as error:
             raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
@@ -64,7 +68,8 @@ class RunRecord:
         watched = outcome if outcome and outcome["budget"] is not None else None
         mode = checkpoint.get("mode") or direction(monitor)
         name = config.get("name") or folder.name
-        return cls(folder, name, settings, monitor, mode, watched, results, left_out)
+        seed = config.get("seed_everything")
+        return cls(folder, name, settings, monitor, mode, watched, results, seed, predictions, left_out)
 
     @property
     def fingerprint(self) -> str:
@@ -128,15 +133,17 @@ class RunRecord:
         return (min if mode == "min" else max)(values, default=None)
 
 
-def own_results(folder: RunFolder) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What the last test on the run's own split found, and the names of newer tests on other samples."""
+def own_results(folder: RunFolder) -> tuple[dict[str, Any], Path | None, tuple[str, ...]]:
+    """What the last test on the run's own split found, its predictions, and the names of newer tests on others."""
     left_out: list[str] = []
     for path in versions(folder.results):
         results = _json(path)
         if (results.get("provenance") or {}).get("own_split"):
-            return results, tuple(left_out)
+            number = path.stem.removeprefix(folder.results.stem)
+            predictions = folder.test_predictions.with_stem(folder.test_predictions.stem + number)
+            return results, predictions, tuple(left_out)
         left_out.append(path.name)
-    return {}, tuple(left_out)
+    return {}, None, tuple(left_out)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
