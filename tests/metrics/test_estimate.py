@@ -184,3 +184,15 @@ def test_one_patient_has_no_spread() -> None:
 
 def test_factors() -> None:
     assert [factor(patients) for patients in (0, 1, 2, 11)] == [1, 1, 2, 1.1]
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("target", TARGETS)
+def test_influence_is_found_where_lightning_tests_without_derivatives(target, mode) -> None:
+    outside = evaluation(predicted(target))
+    with mode():
+        data = predicted(target)
+        inside = evaluation(data._replace(probabilities=data.probabilities + 0, targets=data.targets + 0))
+        assert inside.metrics == outside.metrics
+        assert inside.intervals() == outside.intervals()
+        assert not inside.statistic(torch.ones(200, dtype=torch.float64))["auroc/class 1"].requires_grad

@@ -19,7 +19,7 @@ from support.predicted import intervals_of, metrics_of, predicted
 
 from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.estimate import Estimate
-from transfusion_cli.metrics.intervals import Interval, mover, newcombe, student, too_few, wilson
+from transfusion_cli.metrics.intervals import Interval, doubt, mover, newcombe, student, too_few, wilson
 from transfusion_cli.targets import TARGETS
 
 NAN = float("nan")
@@ -69,9 +69,9 @@ def test_confidence_widens(target) -> None:
 @pytest.mark.parametrize("confidence", CONFIDENCES)
 @pytest.mark.parametrize(("right", "images"), [(1, 10), (5, 10), (9, 12), (37, 150), (149, 150)])
 def test_wilson_is_that_of_statsmodels(right: int, images: int, confidence: float) -> None:
-    """The variance of n images is p (1 - p) / (n - 1), which n - 1 images would have if p were known."""
+    """The variance of n images is p (1 - p) / (n - 1), as of n - 1 images if p were known; and it is doubted."""
     of = share(np.arange(images) < right)
-    expected = statsmodels_wilson(right / images, images - 1, images, confidence)
+    expected = statsmodels_wilson(right / images, (images - 1) * (images - 2) / images, images, confidence)
     assert wilson(of, confidence)[:2] == pytest.approx(expected, abs=1e-9)
 
 
@@ -90,7 +90,7 @@ def test_wilson_of_clusters_divides_the_cases_by_the_design_effect(seed: int) ->
     beyond = [sum(right[patients == name] - p) for name in names]
     design = len(names) / (len(names) - 1) * sum(np.square(beyond)) / images**2 / (p * (1 - p) / images)
     assert design > 1.2
-    expected = statsmodels_wilson(p, images / design, len(names), 0.95)
+    expected = statsmodels_wilson(p, images / design * (1 - 2 / len(names)), len(names), 0.95)
     assert wilson(share(right, patients), 0.95)[:2] == pytest.approx(expected, abs=1e-9)
 
 
@@ -319,6 +319,10 @@ def test_of_a_part_of_the_cases_intervals_are_wider() -> None:
     half = replace(whole, patients=np.array(data.patients)).take(torch.arange(len(data.targets)) < 100)
     for name, (low, high, *_) in half.intervals().items():
         assert high - low > whole.intervals()[name].high - whole.intervals()[name].low, name
+
+
+def test_variances_of_few_patients_are_doubted_as_students_t_does() -> None:
+    assert doubt(12) == pytest.approx(t(12).var(), abs=1e-12) == 1.2
 
 
 def test_the_quantile_is_students() -> None:
