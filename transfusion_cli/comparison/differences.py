@@ -73,7 +73,7 @@ class Differences:
                 continue
             interval = f"{found.low:+.4f} to {found.high:+.4f}"
             p, adjusted = (_p(value) for value in (found.p, pair.adjusted))
-            chance = f"{100 * found.probability:.0f} %"
+            chance = f"{min(99.9, max(0.1, 100 * found.probability)):.1f} %"
             rows.append((pair.first, pair.second, f"{found.value:+.4f}", interval, p, adjusted, chance))
         return rows
 
@@ -129,6 +129,8 @@ def compare(groups: Sequence[Group], metric: str | None, against: str | None, ma
             left_out.append(f"{name}, {of_runs}")
         else:
             tests[name] = of_runs
+    if all(run.predictions is None for group in groups for run in group.runs):
+        left_out = ["no run was tested (transfusion test RUN)"]
     home = against if against in tests else max(tests, key=lambda name: _alike(name, tests), default=None)
     for name in [name for name in tests if home is not None and tests[name][0].test != tests[home][0].test]:
         left_out.append(
@@ -164,12 +166,12 @@ def _tests(group: Group, metric: str) -> list[Tested] | str:
     found = []
     for run in group.runs:
         if isinstance(tested := read_tested(run), str):
-            return f"{run.folder.path.name} {tested}"
+            return f"whose {run.folder.path.name} {tested}"
         found.append(tested)
     if any(one.test != found[0].test for one in found):
         return "whose runs were tested on different images (all seeds need one --data.split_seed)"
     if metric not in found[0].evaluation.metrics:
-        return f"of whose {metric} predictions say nothing"
+        return f"whose predictions say nothing of {metric}"
     return found
 
 

@@ -76,5 +76,6 @@ def band_figure(curves: dict[str, Curve], kind: str) -> Figure:
         axes.fill_between(GRID, low, high, color=color, alpha=0.15, linewidth=0)
         axes.plot(GRID, mean, color=color, linestyle=line, linewidth=1.5, label=name)
     figure.set_figwidth(7.5)
-    figure.legend(loc="outside right center", fontsize=8, frameon=False)
+    legend = {"fontsize": 8, "title": "95 % bands, pointwise", "title_fontsize": 8}
+    figure.legend(loc="outside right center", frameon=False, **legend)
     return figure

@@ -25,15 +25,18 @@ class Tested(NamedTuple):
 
 def read_tested(run: RunRecord) -> Tested | str:
     """The predictions beside the results of a run, or why there are none to compare by."""
-    if run.predictions is None or not run.predictions.is_file():
-        return "has no predictions_test.csv beside its results; run transfusion test on it"
+    if run.predictions is None:
+        return f"was not tested: transfusion test {run.folder}"
+    if not run.predictions.is_file():
+        return f"has no {run.predictions.name} beside its results: transfusion test {run.folder}"
     try:
         tested = _read(run.predictions, ordinal="test/kappa" in run.results)
     except (OSError, ValueError, KeyError) as error:
-        return f"{run.predictions.name} is not as the run wrote it ({str(error).splitlines()[0]})"
+        reason = str(error).splitlines()[0]
+        return f"{run.predictions.name} is not as the run wrote it ({reason}): transfusion test {run.folder}"
     for name, value in tested.evaluation.metrics.items():
         if (said := run.test(name)) is not None and abs(value - said) > CLOSE:
-            return f"{run.predictions.name} and its results are of different tests; run transfusion test on it again"
+            return f"{run.predictions.name} and its results are of different tests: transfusion test {run.folder}"
     return tested
 
 

@@ -131,7 +131,7 @@ class Evaluation(ABC):
         # Lightning tests in inference mode, whose tensors cannot take part in a derivative; their copies can.
         with torch.inference_mode(False), torch.enable_grad():
             given = {field.name: getattr(self, field.name) for field in fields(self)}
-            copies: dict[str, Any] = {k: value.clone() for k, value in given.items() if isinstance(value, Tensor)}
+            copies: dict[str, Any] = {name: value.clone() for name, value in given.items() if isinstance(value, Tensor)}
             fresh, weights = replace(self, **copies), self._ones.requires_grad_()
             for name, value in fresh.statistic(weights).items():
                 influence = torch.zeros(len(self), dtype=torch.float64)
