@@ -203,11 +203,12 @@ def test_mover_of_independent_parts_is_the_closed_form() -> None:
     assert (method, why) == ("MOVER of Wilson", "")
 
 
-def test_mover_of_two_correlated_parts_is_that_of_zou() -> None:
-    covariance = torch.tensor([[4.0, 0.6], [0.6, 1.0]], dtype=torch.float64)  # a correlation of 0.3
+@pytest.mark.parametrize("r", [0.3, -0.6])
+def test_mover_of_two_correlated_parts_is_that_of_zou(r: float) -> None:
+    covariance = torch.tensor([[4.0, 2 * r], [2 * r, 1.0]], dtype=torch.float64)
     low, high = mover(THREE[:2], covariance)[:2]
-    assert low == pytest.approx(0.75 - math.sqrt(0.2**2 + 0.1**2 + 2 * 0.3 * 0.2 * 0.1) / 2, abs=1e-12)
-    assert high == pytest.approx(0.75 + math.sqrt(0.05**2 + 0.12**2 + 2 * 0.3 * 0.05 * 0.12) / 2, abs=1e-12)
+    assert low == pytest.approx(0.75 - math.sqrt(0.2**2 + 0.1**2 + 2 * r * 0.2 * 0.1) / 2, abs=1e-12)
+    assert high == pytest.approx(0.75 + math.sqrt(0.05**2 + 0.12**2 + 2 * r * 0.05 * 0.12) / 2, abs=1e-12)
 
 
 def test_mover_of_perfectly_correlated_parts_averages_the_limits() -> None:
@@ -285,6 +286,22 @@ def test_nothing_known_has_no_interval(target) -> None:
         assert math.isnan(low) and math.isnan(high) and why, name
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(TARGETS), st.integers(0, 80), st.integers(0, 10_000), st.booleans(), st.sampled_from([0, 0.5]))
+def test_of_any_data_there_is_an_interval_around_the_value_or_a_reason(target, samples, seed, known, unknown) -> None:
+    data = predicted(target, samples=samples, seed=seed, unknown=unknown)
+    of = ClassificationEvaluation.of(*data.arguments, data.patients if known else None)
+    assert all(estimate.spread.isfinite().all() for estimate in of.estimates.values())
+    assert list(of.intervals()) == list(of.metrics)
+    for name, (low, high, method, why) in of.intervals().items():
+        assert bool(why) != bool(method), name
+        if why:
+            assert math.isnan(low) and math.isnan(high), name
+        else:
+            assert (-1 if name == "kappa" else 0) <= low < high <= 1, name
+            assert low - 1e-12 <= of.metrics[name] <= high + 1e-12, name
+
+
 def test_what_is_undefined_has_no_interval_however_many_patients() -> None:
     """Of one class alone, and decided so, kappa is 0 / 0."""
     probabilities = torch.tensor([[0.8, 0.1, 0.1]]).expand(40, -1)
@@ -292,7 +309,7 @@ def test_what_is_undefined_has_no_interval_however_many_patients() -> None:
     assert math.isnan(of.metrics["kappa"]) and of.metrics["accuracy"] == 1
     low, high, method, why = of.intervals()["kappa"]
     assert math.isnan(low) and math.isnan(high) and (method, why) == ("", "undefined")
-    assert of.intervals()["accuracy"].high == 1
+    assert of.intervals()["accuracy"].high == pytest.approx(1)
 
 
 # Patients
