@@ -12,19 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 from statsmodels.stats.multitest import multipletests
-from support.obuchowski import by_definition, mixed_patients
+from support.obuchowski import areas, by_definition, mixed_patients
 
-from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.difference import Difference, difference, holm
 from transfusion_cli.metrics.estimate import Estimate
-
-
-def areas(models, truth, patients) -> list[Estimate]:
-    """The AUROC of each model."""
-    targets = torch.tensor(truth)[:, None].float()
-    each = (torch.tensor(scores)[:, None] for scores in models)
-    of = ClassificationEvaluation.of
-    return [of("binary", ["n", "p"], scores, targets, patients).estimates["auroc"] for scores in each]
 
 
 def runs(first: int, second: int, seed: int = 0):

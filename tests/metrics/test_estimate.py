@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.obuchowski import by_definition, mixed_patients
+from support.obuchowski import areas, by_definition, mixed_patients
 from support.predicted import predicted, weighted
 
 from transfusion_cli.metrics.classification import ClassificationEvaluation
@@ -18,14 +18,6 @@ from transfusion_cli.targets import TARGETS
 
 def evaluation(data, patients: bool = True) -> ClassificationEvaluation:
     return ClassificationEvaluation.of(*(data if patients else data.arguments))
-
-
-def areas(models, truth, patients=None) -> list[Estimate]:
-    """The AUROC of each model."""
-    targets = torch.tensor(truth)[:, None].float()
-    each = (torch.tensor(scores)[:, None] for scores in models)
-    of = ClassificationEvaluation.of
-    return [of("binary", ["n", "p"], scores, targets, patients).estimates["auroc/p"] for scores in each]
 
 
 def influence(of: ClassificationEvaluation, name: str) -> torch.Tensor:

@@ -1,6 +1,10 @@
 """Areas and their covariances straight from the formulas of Obuchowski (1997), in plain loops: an oracle."""
 
 import numpy as np
+import torch
+
+from transfusion_cli.metrics.classification import ClassificationEvaluation
+from transfusion_cli.metrics.estimate import Estimate
 
 
 def by_definition(models, truth, patients):
@@ -46,3 +50,11 @@ def mixed_patients(models=2, patients=40, seed=0):
     shared = 0.3 + 0.2 * truth + rng.normal(0, 0.15, patients)[owner]
     scores = [np.clip(shared + rng.normal(0, 0.15, len(owner)), 0, 1).round(2) for _ in range(models)]
     return np.array(scores), truth, np.array([f"patient {code}" for code in owner])
+
+
+def areas(models, truth, patients=None) -> list[Estimate]:
+    """What the package says of the AUROC of each model; arguments as above."""
+    targets = torch.tensor(truth)[:, None].float()
+    each = (torch.tensor(scores)[:, None] for scores in models)
+    of = ClassificationEvaluation.of
+    return [of("binary", ["n", "p"], scores, targets, patients).estimates["auroc/p"] for scores in each]
