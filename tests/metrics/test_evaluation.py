@@ -27,9 +27,11 @@ def test_metrics_and_intervals_follow_from_weights():
     evaluation = OverlapEvaluation(index=torch.arange(300), overlap=overlap, patients=patients, loss=0.5)
     assert evaluation.metrics == {"loss": 0.5, "dice": pytest.approx(overlap.mean().item(), abs=1e-12)}
     means = overlap.view(100, 3).mean(dim=1).numpy()
-    low, high, undefined = evaluation.intervals()["dice"]
-    assert [low, high] == pytest.approx(means.mean() + 1.96 * means.std() / 10 * np.array([-1, 1]), abs=0.004)
-    assert undefined == 0
+    low, high, method, why = evaluation.intervals()["dice"]
+    assert [low, high] == pytest.approx(means.mean() + 1.98 * means.std() / 10 * np.array([-1, 1]), abs=0.004)
+    assert (method, why) == ("Wilson, clustered by patient", "")
+    dice = evaluation.estimates["dice"]
+    assert dice.variance == pytest.approx(means.var(ddof=1) / 100, rel=1e-9) and dice.patients == {"patients": 100}
     part = evaluation.take(evaluation.index < 30)
     assert len(part) == 30 and part.metrics == {"dice": pytest.approx(overlap[:30].mean().item(), abs=1e-12)}
     assert evaluation.by_exam(patients) is None
@@ -42,24 +44,25 @@ def test_it_plugs_in(tmp_path, monkeypatch, capsys):
     trainer = make_trainer(
         tmp_path,
         epochs=2,
-        callbacks=[ResultsWriter(folder, resamples=100), TensorBoardReport()],
+        callbacks=[ResultsWriter(folder), TensorBoardReport()],
         logger=[MetricsCSV(folder.path), TensorBoardLogger(str(folder.path), name="", version="")],
     )
-    data = TinyDataModule("binary", train=24, other=16)
+    data = TinyDataModule("binary", train=24, other=24)
     trainer.fit(task, datamodule=data)
     assert set(task.shown) == {"train/loss", "val/dice"}
     trainer.test(task, datamodule=data)
 
     results = json.loads((folder.path / "results.json").read_text())
     dice = results["test/dice"]
-    assert 0 < dice["low"] < dice["value"] < dice["high"] < 1 and dice["samples"] == 16
+    assert 0 < dice["low"] < dice["value"] < dice["high"] < 1 and dice["samples"] == 24
     assert dice["value"] == trainer.callback_metrics["test/dice"]
     assert (
-        results["test/patients"] == {"value": 8} and results["val/dice"]["value"] == task.validation_metrics["val/dice"]
+        results["test/patients"] == {"value": 12}
+        and results["val/dice"]["value"] == task.validation_metrics["val/dice"]
     )
     with open(folder.path / "predictions_test.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["id", "patient", "dice"] and len(rows) == 16
+    assert list(rows[0]) == ["id", "patient", "dice"] and len(rows) == 24
     assert np.mean([float(row["dice"]) for row in rows]) == pytest.approx(dice["value"], abs=1e-6)
 
     config = {"name": "overlap", "checkpoint": {"monitor": "val/dice", "mode": "max"}}

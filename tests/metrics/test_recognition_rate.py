@@ -8,20 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfusion_cli.metrics.bootstrap import cluster_codes
 from transfusion_cli.metrics.classification import ClassificationEvaluation
+from transfusion_cli.metrics.clusters import cluster_codes
 from transfusion_cli.metrics.one_vs_rest import one_vs_rest
-from transfusion_cli.metrics.recognition_rate import RecognitionRate
+from transfusion_cli.metrics.recognition_rate import recognition_rate
 
 ANSWERS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcd")), min_size=1, max_size=40)
 
 
-def rate(correct, patients):
+def rate(correct, patients, weights=None):
     """The rate of decisions that are right or wrong."""
     correct = torch.as_tensor(correct)
     questions = one_vs_rest("binary", ["no", "yes"], correct[:, None].double(), torch.ones(len(correct), 1))
-    clusters = cluster_codes(patients, len(correct))
-    return RecognitionRate(questions, clusters)(torch.ones(max(1, len(clusters.unique())), 1)).item()
+    weights = torch.ones(len(correct)) if weights is None else torch.tensor(weights)
+    return recognition_rate(questions, cluster_codes(patients, len(correct)), weights.double()).item()
 
 
 def test_every_patient_counts_the_same():
@@ -29,10 +29,12 @@ def test_every_patient_counts_the_same():
     assert rate(correct, ["p", "p", "p", "p", "q"]) == 0.375  # where accuracy is 0.6
 
 
-def test_a_patient_counts_as_often_as_drawn():
-    questions = one_vs_rest("binary", ["no", "yes"], torch.tensor([[1.0], [0.0], [0.0]]), torch.ones(3, 1))
-    drawn = RecognitionRate(questions, torch.tensor([0, 1, 1]))(torch.tensor([[3.0, 0.0], [1.0, 2.0]]))
-    assert drawn.tolist() == [0.75, 0.0]
+def test_a_patient_counts_as_much_as_the_images_weigh_in_the_mean():
+    correct = torch.tensor([True, False, False])
+    assert rate(correct, ["p", "q", "q"], [3.0, 1.0, 1.0]) == 0.75
+    assert rate(correct, ["p", "q", "q"], [3.0, 2.0, 0.0]) == 0.75  # not which image weighs it
+    assert rate(correct, ["p", "q", "q"], [0.0, 2.0, 2.0]) == 0
+    assert rate(correct, ["p", "p", "q"], [2.0, 2.0, 2.0]) == rate(correct, ["p", "p", "q"]) == 0.25
 
 
 @given(ANSWERS)
@@ -58,22 +60,21 @@ def test_no_images():
     assert math.isnan(rate(torch.zeros(0, dtype=torch.bool), []))
 
 
-def test_interval_is_that_of_the_mean_over_drawn_patients():
+def test_interval_is_that_of_the_mean_over_patients():
     rng = np.random.default_rng(0)
     patients = [f"p{i}" for i in range(200) for _ in range(3)]
     probabilities = torch.tensor(rng.random((600, 1)), dtype=torch.float32)
     targets = (torch.tensor(rng.random((600, 1))) < 0.5).float()
     targets[::7] = torch.nan
     evaluation = ClassificationEvaluation.of("binary", ["no", "yes"], probabilities, targets, patients)
-    found, (low, high, undefined) = (
-        evaluation.metrics["recognition_rate"],
-        evaluation.intervals()["recognition_rate"],
-    )
+    found, (low, high, *_) = evaluation.metrics["recognition_rate"], evaluation.intervals()["recognition_rate"]
     known = ~targets[:, 0].isnan().numpy()
     right = ((probabilities[:, 0] >= 0.5) == (targets[:, 0] == 1)).numpy()
     scores = np.array([right[i : i + 3][known[i : i + 3]].mean() for i in range(0, 600, 3)])
-    assert found == pytest.approx(scores.mean()) and undefined == 0
-    error = 1.96 * scores.std() / 200**0.5
+    assert found == pytest.approx(scores.mean())
+    variance = scores.var(ddof=1) / 200
+    assert evaluation.estimates["recognition_rate"].variance == pytest.approx(variance, rel=1e-9)
+    error = 1.97 * variance**0.5
     assert low == pytest.approx(found - error, abs=0.006) and high == pytest.approx(found + error, abs=0.006)
 
 

@@ -27,7 +27,7 @@ def test_every_ranking_goes_by_the_logits(tmp_path, kind):
     data = TinyDataModule(kind, other=60)
     seen = []
     task.network.fc.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs))
-    make_trainer(tmp_path, callbacks=[ResultsWriter(RunFolder(tmp_path), resamples=100)]).test(task, datamodule=data)
+    make_trainer(tmp_path, callbacks=[ResultsWriter(RunFolder(tmp_path))]).test(task, datamodule=data)
     logits, targets, p = torch.cat(seen).double(), task.evaluation.targets, task.evaluation.probabilities
     # The last class or label: of the ordinal ones, log P(y > 1) = log sigmoid(z0) + log sigmoid(z1), which is -exp(-z0)
     # - exp(-z1) far out.
@@ -69,7 +69,7 @@ def test_formulas(tmp_path, verb):
     data = Formulas("multiclass", train=6, other=6)
     task = make_task(tmp_path, kind="multiclass")
     task.class_names = data.class_names
-    writer = ResultsWriter(RunFolder(tmp_path / "run"), resamples=10)
+    writer = ResultsWriter(RunFolder(tmp_path / "run"))
     getattr(make_trainer(tmp_path, callbacks=[writer]), verb)(task, datamodule=data)
     [path] = (tmp_path / "run").glob("predictions*.csv")
     with path.open(newline="", encoding="utf-8") as file:

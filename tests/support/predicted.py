@@ -55,6 +55,6 @@ def intervals_of(*arguments, scores: Tensor | None = None, **kwargs):
     return ClassificationEvaluation.of(*arguments, scores=scores).intervals(**kwargs)
 
 
-def weighted(*arguments, clusters: Tensor, scores: Tensor | None = None):
-    """What gives their metrics under weights of clusters."""
-    return ClassificationEvaluation.of(*arguments, scores=scores).statistic(clusters)
+def weighted(evaluation: ClassificationEvaluation, weights: Tensor) -> dict[str, float]:
+    """The metrics of each class under weights of cases."""
+    return {name: value.item() for name, value in evaluation.statistic(weights.double()).items()}

@@ -27,14 +27,14 @@ class Interval(NamedTuple):
 
 
 UNDEFINED = Interval(math.nan, math.nan, why="undefined")
-"""Of a metric that is undefined in every class."""
+"""Of a metric that the data leave undefined."""
 
 
 def too_few(estimate: Estimate) -> Interval | None:
-    """What stands in place of an interval that rests on too few patients."""
+    """What stands in place of an interval that rests on too few patients, or would be around nothing."""
     patients, side = estimate.fewest
     if patients >= FEWEST:
-        return None
+        return UNDEFINED if math.isnan(estimate.value) else None
     return Interval(math.nan, math.nan, why=f"too few {side} ({patients})")
 
 
