@@ -69,8 +69,10 @@ def test_confidence_widens(target) -> None:
 @pytest.mark.parametrize("confidence", CONFIDENCES)
 @pytest.mark.parametrize(("right", "images"), [(1, 10), (5, 10), (9, 12), (37, 150), (149, 150)])
 def test_wilson_is_that_of_statsmodels(right: int, images: int, confidence: float) -> None:
-    """The variance of n images is p (1 - p) / (n - 1), as of n - 1 images if p were known; and it is doubted."""
+    """As it is for shares; the variance of other metrics, here p (1 - p) / (n - 1) too, is doubted."""
     of = share(np.arange(images) < right)
+    expected = statsmodels_wilson(right / images, images, images, confidence)
+    assert wilson(of, confidence, share=True)[:2] == pytest.approx(expected, abs=1e-9)
     expected = statsmodels_wilson(right / images, (images - 1) * (images - 2) / images, images, confidence)
     assert wilson(of, confidence)[:2] == pytest.approx(expected, abs=1e-9)
 
@@ -91,7 +93,7 @@ def test_wilson_of_clusters_divides_the_cases_by_the_design_effect(seed: int) ->
     design = len(names) / (len(names) - 1) * sum(np.square(beyond)) / images**2 / (p * (1 - p) / images)
     assert design > 1.2
     expected = statsmodels_wilson(p, images / design * (1 - 2 / len(names)), len(names), 0.95)
-    assert wilson(share(right, patients), 0.95)[:2] == pytest.approx(expected, abs=1e-9)
+    assert wilson(share(right, patients), 0.95, share=True)[:2] == pytest.approx(expected, abs=1e-9)
 
 
 def test_wilson_of_what_begins_at_minus_one_is_that_of_a_share_stretched() -> None:
@@ -325,8 +327,9 @@ def test_copies_of_the_same_patients_images_do_not_narrow_intervals(target) -> N
     by_sample = intervals_of(target, data.class_names, *copied)
     for name, (low, high, *_) in once.items():
         if math.isfinite(low):
-            assert by_patient[name][:2] == pytest.approx((low, high), abs=0.002), name
-            assert by_patient[name].high - by_patient[name].low > (high - low) * 0.995, name
+            # a design effect that has to be estimated is doubted, by up to k / (k - 2)
+            ratio = (by_patient[name].high - by_patient[name].low) / (high - low)
+            assert 0.995 < ratio < 1.05, name
             assert by_sample[name].high - by_sample[name].low < 0.4 * (high - low), name
 
 

@@ -29,6 +29,9 @@ ORDER = (
 )
 """Metrics in the order of tables."""
 
+SHARES = ("accuracy", "sensitivity", "specificity")
+"""Metrics that are shares of images."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassificationEvaluation(Evaluation):
@@ -151,7 +154,8 @@ class ClassificationEvaluation(Evaluation):
         """Newcombe's of an AUROC; Wilson's of any other metric, which for kappa begins at -1."""
         if metric.startswith("auroc/"):
             return newcombe(estimate, confidence)
-        return wilson(estimate, confidence, lowest=-1 if metric.startswith("kappa") else 0)
+        kind = metric.partition("/")[0]
+        return wilson(estimate, confidence, lowest=-1 if kind == "kappa" else 0, share=kind in SHARES)
 
     def support(self, metric: str) -> dict[str, int]:
         """Images with a known label, and positives among them if the metric is of one class.

@@ -120,8 +120,12 @@ class Evaluation(ABC):
             if name not in self._means:
                 found[name] = too_few(estimate) or self.interval(name, estimate, confidence)
         for name, parts in self._means.items():
+            if not parts:
+                found[name] = UNDEFINED
+                continue
             each = [(estimates[part].value, found[part]) for part in parts]
-            found[name] = mover(each, covariance([estimates[part] for part in parts])) if parts else UNDEFINED
+            matrix = covariance([estimates[part] for part in parts])
+            found[name] = too_few(estimates[name]) or mover(each, matrix)
         return {name: found[name] for name in self.metrics if name in found}
 
     @cached_property

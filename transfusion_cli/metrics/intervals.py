@@ -38,25 +38,29 @@ def too_few(estimate: Estimate) -> Interval | None:
     return Interval(math.nan, math.nan, why=f"too few {side} ({patients})")
 
 
-def wilson(estimate: Estimate, confidence: float, lowest: float = 0) -> Interval:
+def wilson(estimate: Estimate, confidence: float, lowest: float = 0, share: bool = False) -> Interval:
     """Wilson's interval (1927) of a share, for as many independent cases as give its variance.
 
     With p (1 - p) / variance cases (fewer by ``doubt``) in place of their number it serves clustered shares (the design
     effect of Rao & Scott 1992), and other metrics that end where a share does. A share of 0 or 1 has no variance: the
-    patients count.
+    patients count. A share of cases that are a patient each is Wilson's own, but for Student's t.
 
     Args:
         estimate: with a value from ``lowest`` to 1.
         confidence: probability that the interval is meant to cover.
         lowest: -1 for kappa.
+        share: whether it is a share of cases.
     """
     width, patients = 1 - lowest, estimate.fewest[0]
-    share, variance = (estimate.value - lowest) / width, estimate.variance / width**2
-    flat = variance <= 1e-12 or not 0 < share < 1
-    cases = patients if flat else share * (1 - share) / (variance * doubt(patients))
+    value, variance = (estimate.value - lowest) / width, estimate.variance / width**2
+    flat = variance <= 1e-12 or not 0 < value < 1
+    if flat or (share and estimate.cases == estimate.patients):
+        cases = float(patients)
+    else:
+        cases = value * (1 - value) / (variance * doubt(patients))
     q = student(confidence, patients)
-    middle = (share + q**2 / (2 * cases)) / (1 + q**2 / cases)
-    margin = q * math.sqrt(max(0, share * (1 - share) / cases) + (q / (2 * cases)) ** 2) / (1 + q**2 / cases)
+    middle = (value + q**2 / (2 * cases)) / (1 + q**2 / cases)
+    margin = q * math.sqrt(max(0, value * (1 - value) / cases) + (q / (2 * cases)) ** 2) / (1 + q**2 / cases)
     low, high = max(0, middle - margin), min(1, middle + margin)
     return Interval(lowest + width * low, lowest + width * high, "Wilson, clustered by patient")
 
@@ -109,9 +113,6 @@ def mover(parts: Sequence[tuple[float, Interval]], covariance: Tensor) -> Interv
     """
     if len(parts) == 1:
         return parts[0][1]
-    missing = [interval for _, interval in parts if interval.why]
-    if missing:
-        return min(missing, key=lambda interval: int(interval.why.rpartition("(")[2].rstrip(")")))
     deviation = covariance.diagonal().clamp(min=0).sqrt()
     scale = deviation[:, None] * deviation
     correlation = (covariance / scale.where(scale > 0, 1)).clamp(-1, 1)
