@@ -45,11 +45,11 @@ def curve(runs: Sequence[ClassificationEvaluation], draws: int = 200, seed: int 
 
 
 def _of_run(run: ClassificationEvaluation, weights: np.ndarray) -> np.ndarray:
-    """Curves (2, D, G), means over the classes that have positives and negatives."""
+    """Curves (2, D, G), means over the classes that have positives and negatives, NaN if none has."""
     questions = run.questions
     columns = zip(questions.scores.T.numpy(), questions.truth.T.numpy(), questions.known.T.numpy(), strict=True)
     found = [_of_class(s[k], t[k], weights[:, k]) for s, t, k in columns if t[k].any() and not t[k].all()]
-    return np.mean(found, axis=0)
+    return np.stack(found).mean(axis=0) if found else np.full((2, len(weights), len(GRID)), np.nan)
 
 
 def _of_class(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ class Estimate:
 
 def covariance(estimates: Sequence[Estimate]) -> Tensor:
     """Covariances (M, M) of M metrics of the same patients, as they would be over tests with other patients."""
-    first, second, first_both, second_both = torch.stack([one.spread for one in estimates], dim=1)
+    first, second, first_both, second_both = torch.stack([one.spread for one in estimates], dim=1).unbind()
     mixed = first_both @ second_both.T
     return first @ first.T + second @ second.T + mixed + mixed.T
 

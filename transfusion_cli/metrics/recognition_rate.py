@@ -26,5 +26,5 @@ def recognition_rate(questions: OneVsRest, clusters: Tensor, weights: Tensor) ->
     right = (questions.chosen == questions.truth).all(dim=1) * known
     right_known_weight = torch.zeros(3, len(clusters.unique()), dtype=torch.float64)
     right_known_weight = right_known_weight.index_add(1, clusters, torch.stack([right, known, weights * known]))
-    right, known, weight = right_known_weight[:, right_known_weight[1] > 0]
+    right, known, weight = right_known_weight[:, right_known_weight[1] > 0].unbind()
     return (right / known * weight / known).sum() / (weight / known).sum()

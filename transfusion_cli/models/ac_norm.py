@@ -107,13 +107,16 @@ class ACNorm(nn.Module):
         """Normalise (B, C, ...) by the wrapped layer, with its activation where it has one."""
         weight, bias = self.combined_affine()
         state, momentum = {"weight": weight, "bias": bias}, self.bn.momentum
+        normalised: Tensor
         if not self.reference or momentum is None:
-            return functional_call(self.bn, state, (x,))
+            normalised = functional_call(self.bn, state, (x,))
+            return normalised
         if self.bn.num_batches_tracked is not None:
             state["num_batches_tracked"] = self.bn.num_batches_tracked.clone()
         self.bn.momentum = 1 - (1 - momentum) ** 2
         try:
-            return functional_call(self.bn, state, (x,))
+            normalised = functional_call(self.bn, state, (x,))
+            return normalised
         finally:
             self.bn.momentum = momentum
 

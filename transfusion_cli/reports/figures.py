@@ -166,7 +166,7 @@ def _confusion_by_label(questions: OneVsRest) -> Tensor:
     """Counts ``(L, 2, 2)`` of true (first) by decided answers."""
     _, _, truth, known, chosen = questions
     cells = [known & ~truth & ~chosen, known & ~truth & chosen, truth & ~chosen, truth & chosen]
-    return torch.stack(cells).sum(dim=1).T.double().unflatten(1, (2, 2))
+    return torch.stack(cells).sum(dim=1).T.double().reshape(-1, 2, 2)
 
 
 def blank(width: float, height: float) -> Figure:

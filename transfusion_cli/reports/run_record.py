@@ -87,17 +87,18 @@ class RunRecord:
     def reached(self) -> bool:
         """Whether it got there."""
         assert self.outcome is not None
-        return self.outcome["reached"]
+        return bool(self.outcome["reached"])
 
     @property
     def steps(self) -> float:
         """The step at which it got there, or else the last that was validated."""
         assert self.outcome is not None
-        return self.outcome["step"] if self.reached else self.outcome["budget"]
+        return float(self.outcome["step" if self.reached else "budget"])
 
     def test(self, metric: str) -> float | None:
         """A metric of the test split; None where it was not tested."""
-        return self.results.get(f"test/{metric}", {}).get("value")
+        value: float | None = self.results.get(f"test/{metric}", {}).get("value")
+        return value
 
     @cached_property
     def logged(self) -> list[dict[str, str]]:
