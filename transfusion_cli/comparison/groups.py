@@ -123,8 +123,9 @@ def few(texts: list[str]) -> list[str]:
 
 
 def brief(differs: dict[str, Any]) -> str:
-    """What sets a group apart, in a few words."""
-    return ", ".join(few([f"{key}={_short(value)}" for key, value in differs.items() if value is not None]))
+    """What sets a group apart, in a few words; options of a class that is another altogether go without saying."""
+    own = {key: value for key, value in differs.items() if value is not None and key.rpartition(".")[0] not in differs}
+    return ", ".join(few([f"{key}={_short(value)}" for key, value in own.items()]))
 
 
 def _short(value: Any) -> str:
