@@ -182,3 +182,15 @@ def test_tests_on_other_samples_are_not_the_runs_results(home, capsys):
     assert group.measures["test/auroc"].mean == own
     out = capsys.readouterr().out
     assert f"held back: {run.relative_to(home)}/results_2.json" in out and "results_1.json" in out
+
+
+def test_options_of_another_class_go_without_saying(home):
+    logs = home / "lightning_logs"
+    for name, options in {"a": {"up_to": "x"}, "b": {"up_to": "y"}, "c": None}.items():
+        transfer = {"class_path": "s.Weights" if options else "s.Full", **({"init_args": options} if options else {})}
+        a_run(logs / name / "version_0", model={"class_path": "x.Task", "init_args": {"transfer": transfer}})
+    a, b, c = transfusion("compare a b c")
+    assert a.differs == {"model.transfer": "s.Weights", "model.transfer.up_to": "x"}
+    assert b.differs["model.transfer.up_to"] == "y"
+    a, c = transfusion("compare a c")
+    assert a.differs == {"model.transfer": "s.Weights"} and c.differs == {"model.transfer": "s.Full"}

@@ -86,8 +86,18 @@ def group_runs(runs: Sequence[RunRecord], metric: str | None = None) -> list[Gro
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """Keys that set groups apart; options of a class that is another altogether go without saying."""
     keys = dict.fromkeys(key for one in settings for key in one)
-    return [key for key in keys if any(one.get(key) != settings[0].get(key) for one in settings)]
+    differing = [key for key in keys if any(one.get(key) != settings[0].get(key) for one in settings)]
+    return [key for key in differing if key.rpartition(".")[0] not in differing or _within_a_class(key, settings)]
+
+
+def _within_a_class(key: str, settings: Sequence[dict[str, Any]]) -> bool:
+    """Whether groups that have the same class differ in an option of it."""
+    classes: dict[str, set[str]] = {}
+    for one in settings:
+        classes.setdefault(str(one.get(key.rpartition(".")[0])), set()).add(str(one.get(key)))
+    return any(len(values) > 1 for values in classes.values())
 
 
 def _steps(group: Iterable[RunRecord]) -> dict[str, tuple[list[float], list[bool]]]:
@@ -123,9 +133,8 @@ def few(texts: list[str]) -> list[str]:
 
 
 def brief(differs: dict[str, Any]) -> str:
-    """What sets a group apart, in a few words; options of a class that is another altogether go without saying."""
-    own = {key: value for key, value in differs.items() if value is not None and key.rpartition(".")[0] not in differs}
-    return ", ".join(few([f"{key}={_short(value)}" for key, value in own.items()]))
+    """What sets a group apart, in a few words."""
+    return ", ".join(few([f"{key}={_short(value)}" for key, value in differs.items() if value is not None]))
 
 
 def _short(value: Any) -> str:
