@@ -154,7 +154,7 @@ EARLY = {
     "analyze": (["analyze", BEST, f"init:{BEST}"], TABLE, "The same command starts again."),
     "compare": (
         ["compare", WHOLE],
-        "transfusion_cli.cli.compare:compare",
+        "transfusion_cli.cli.compare:group_runs",
         "The same command starts again.",
     ),
 }
