@@ -30,6 +30,16 @@ class TransferStrategy(Callback):
         if source:
             network.load_state_dict(source, strict=False)
 
+    def meet(self, source: nn.Module, classes: int) -> None:
+        """Keep what is needed of the source later on; called before ``adapt``, of this strategy and of all others.
+
+        Args:
+            source: the network as its weights say, with their own classifier where that is known; in evaluation mode,
+                without gradients. It must stay as it is. Its numbers are of no meaning where a checkpoint is read,
+                which is to bring back, as this strategy's state, what was kept.
+            classes: outputs of that classifier; 0 where the source has none.
+        """
+
     def adapt(self, network: nn.Module, pretrained: frozenset[str]) -> None:
         """Change the architecture, in place.
 
@@ -37,6 +47,10 @@ class TransferStrategy(Callback):
             network: the initialised network.
             pretrained: state-dict names that came from the pretrained source.
         """
+
+    def regroup(self, parts: NetworkParts) -> NetworkParts:
+        """The parts as this strategy sees them, for what it selects, its learning rates and the audit."""
+        return parts
 
     def select(self, parts: NetworkParts) -> list[Phase]:
         """Plan what trains, phase by phase."""
@@ -50,13 +64,18 @@ class TransferStrategy(Callback):
         """Undo what ``adapt`` did, in place, so that the network is an ordinary timm network for export."""
 
     @property
+    def meets_source(self) -> bool:
+        """Whether it wants to: a network is made for it."""
+        return overrides(self, "meet")
+
+    @property
     def state_key(self) -> str:
         """The name under which Lightning keeps this strategy's state in a checkpoint."""
         return f"TransferStrategy.{type(self).__name__}"
 
 
 def overrides(strategy: TransferStrategy, method: str) -> bool:
-    """Whether a strategy replaces one of the four default answers."""
+    """Whether a strategy replaces one of the default answers."""
     return getattr(type(strategy), method) is not getattr(TransferStrategy, method)
 
 
@@ -69,9 +88,11 @@ class PhasedStrategy(TransferStrategy):
             ``reestimate`` (recomputed once on the training set, then frozen). Layers that were not carried over
             always update, but for ``frozen_all``.
         momentum: BatchNorm momentum, PyTorch's sense (0.1 = a tenth of each new batch); null keeps the layers' own.
-        lr: learning rate of the main phase: one number, or one per group (head, scale_and_shift, rest); null takes
-            the optimizer's.
-        head_epochs: epochs of a first phase that trains the head alone on frozen features; 0 skips it.
+        lr: learning rate of the main phase: one number, or one per group (head, decoder, scale_and_shift, adapter,
+            rest);
+            null takes the optimizer's.
+        head_epochs: epochs of a first phase that trains the head alone on frozen features, and with it the decoder
+            where it was not carried over; 0 skips it.
         head_early_stop: let early stopping end the head phase before ``head_epochs``, keeping its best weights.
         head_lr: learning rate of the head phase; null takes the optimizer's.
     """
@@ -101,9 +122,29 @@ class PhasedStrategy(TransferStrategy):
         """Names of the parameters that train in the main phase."""
         raise NotImplementedError
 
+    def new(self, parts: NetworkParts) -> tuple[str, ...]:
+        """Names of the parameters that train in both phases, as nothing was carried over to them."""
+        return parts.new
+
+    def factors(self, parts: NetworkParts) -> dict[str, float]:
+        """Parameter names to factors on their rate in the main phase; none unless a strategy has some."""
+        return {}
+
+    def still(self, parts: NetworkParts) -> frozenset[str]:
+        """Names of the tensors in stages that the main phase leaves alone; none unless a strategy has some."""
+        return frozenset()
+
     def select(self, parts: NetworkParts) -> list[Phase]:
         """An optional head phase, then the main phase."""
-        main = Phase(self.main_phase, self.trainable(parts), self.statistics, self.momentum, self.lr)
+        main = Phase(
+            self.main_phase,
+            self.trainable(parts),
+            self.statistics,
+            self.momentum,
+            self.lr,
+            factors=self.factors(parts),
+            still=self.still(parts),
+        )
         if not self.head_epochs:
             return [main]
         if not parts.head:
@@ -111,7 +152,7 @@ class PhasedStrategy(TransferStrategy):
         head_statistics: Statistics = "frozen" if self.statistics == "update" else self.statistics
         head = Phase(
             "head",
-            parts.head,
+            self.new(parts),
             head_statistics,
             lr=self.head_lr,
             epochs=self.head_epochs,

@@ -43,10 +43,24 @@ class Composed(TransferStrategy):
         for strategy in initializing or self.strategies[:1]:
             strategy.initialize(network, source, generator)
 
+    def meet(self, source: nn.Module, classes: int) -> None:
+        """Show the source to each."""
+        for strategy in self.strategies:
+            strategy.meet(source, classes)
+
+    @property
+    def meets_source(self) -> bool:
+        """Whether one of them wants to."""
+        return any(strategy.meets_source for strategy in self.strategies)
+
     def adapt(self, network: nn.Module, pretrained: frozenset[str]) -> None:
         """Adapt the architecture, strategy by strategy."""
         for strategy in self.strategies:
             strategy.adapt(network, pretrained)
+
+    def regroup(self, parts: NetworkParts) -> NetworkParts:
+        """The parts as the strategy that selects sees them."""
+        return self._selector.regroup(parts)
 
     def select(self, parts: NetworkParts) -> list[Phase]:
         """The plan of the one strategy that has one."""

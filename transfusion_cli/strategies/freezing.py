@@ -3,6 +3,7 @@
 from torch import nn
 
 from transfusion_cli.models.batch_norm import batch_norm_layers
+from transfusion_cli.models.facts import decoder_names, whole_modules
 from transfusion_cli.strategies.parts import NetworkParts
 from transfusion_cli.strategies.plan import Phase
 
@@ -23,16 +24,21 @@ def set_modes(network: nn.Module, phase: Phase, parts: NetworkParts) -> None:
     """Set train or evaluation mode of every module, for training under ``phase``.
 
     BatchNorm follows the phase's statistics policy, and moves where nothing was carried over. Dropout and stochastic
-    depth inside the backbone are active only while weights of the backbone train: features that are frozen, or merely
-    rescaled, stay the same in training and evaluation. The head always trains as such. The flag
+    depth inside the backbone are active only while weights of the backbone train, or adapters beside them: features
+    that are frozen, or merely rescaled, stay the same in training and evaluation. So it is with the decoder and its
+    weights, and with stages that the phase keeps still. The head always trains as such. The flag
     ``track_running_stats`` is never touched.
     """
-    weights_train = any(parts.group_of(name) == "rest" for name in phase.trainable)
-    network.train(weights_train)
+    groups = {parts.group_of(name) for name in phase.trainable}
+    network.train(not groups.isdisjoint({"rest", "adapter"}))
     network.training = True
     for name, module in network.named_modules():
         if any(parameter.startswith(f"{name}.") for parameter in parts.head) and name:
             module.train()
+    for name in decoder_names(network):
+        network.get_submodule(name).train("decoder" in groups)
+    for name in whole_modules(network, phase.still):
+        network.get_submodule(name).eval()
     # timm applies head dropout as F.dropout under the network's own flag, or as a module of one of these names.
     for name in ("head_drop", "drop"):
         if isinstance(module := getattr(network, name, None), nn.Module):

@@ -30,9 +30,15 @@ class GaborInit(TransferStrategy):
         """Write the filters into the first convolution.
 
         Raises:
-            UserError: the first layer is no convolution of several pixels, or its pretrained scale is not known.
+            UserError: the network takes volumes, its first layer is no convolution of several pixels, or the pretrained
+                scale is not known.
         """
         name, layer = first_convolution(network)
+        if len(layer.kernel_size) != 2:
+            raise UserError(
+                f"GaborInit draws waves in a plane, and the first convolution, {name}, is one of volumes\n"
+                "Try --model.transfer MeanVarInit"
+            )
         if min(layer.kernel_size) < 3:
             raise UserError(f"the first convolution, {name}, has kernels of {layer.kernel_size}: too small for a wave.")
         weight = layer.weight.data

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from torch import nn
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.strategies.cached import Cached
 from transfusion_cli.strategies.parts import NetworkParts
 
 Statistics = Literal["frozen", "update", "reestimate", "frozen_all"]
@@ -23,7 +24,7 @@ Statistics = Literal["frozen", "update", "reestimate", "frozen_all"]
 Affine = Literal["both", "scale", "shift"]
 """Which BatchNorm affine parameters train: scale (gamma), shift (beta) or both."""
 
-GROUPS = ("head", "scale_and_shift", "rest")
+GROUPS = ("head", "decoder", "scale_and_shift", "adapter", "rest")
 """The parameter groups a learning rate can be given for."""
 
 Rates = float | dict[str, float] | None
@@ -43,6 +44,10 @@ class Phase:
         epochs: length of the phase; None lasts until the trainer's ``max_epochs``.
         early_stop: whether the run's early stopping may end this phase before its epochs are over. The next
             phase then starts from the best weights so far.
+        cached: how features are kept, where the phase trains the head alone on features that are computed once.
+        factors: parameter names to factors on the rate of their group; a missing parameter has 1.
+        still: names of tensors in stages that stay as they are in every respect: modules that hold no others are in
+            evaluation mode, and BatchNorm statistics stay unless they are fresh.
     """
 
     name: str
@@ -52,12 +57,15 @@ class Phase:
     lr: Mapping[str, float] = field(default_factory=dict)
     epochs: int | None = None
     early_stop: bool = True
+    cached: Cached | None = None
+    factors: Mapping[str, float] = field(default_factory=dict)
+    still: frozenset[str] = frozenset()
 
     def moving(self, parts: NetworkParts) -> frozenset[str]:
         """The BatchNorm layers that normalise by batch statistics and move their running averages."""
         match self.statistics:
             case "update":
-                return frozenset(parts.batch_norm)
+                return parts.fresh.union(n for n in parts.batch_norm if f"{n}.running_mean" not in self.still)
             case "frozen_all":
                 return frozenset()
             case _:
@@ -108,8 +116,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Optimizer groups that hold exactly the phase's trainable parameters.
 
-    Scale, shift and bias get no weight decay (one-dimensional tensors). Groups are named ``head``,
-    ``scale_and_shift`` and ``rest``, with ``/no_decay`` where a group is split.
+    Scale, shift and bias get no weight decay (one-dimensional tensors). Groups are named as in
+    :data:`GROUPS`, with ``/x0.75`` for a factor on the rate and ``/no_decay`` where a group is split. Factors that
+    agree in six digits count as the same.
     """
     parameters = dict(network.named_parameters())
     groups: dict[str, dict[str, Any]] = {}
@@ -117,10 +126,11 @@ def parameter_groups(
         kind = parts.group_of(name)
         bare = name in parts.flat
         split = bare and kind != "scale_and_shift" and weight_decay != 0
-        label = f"{kind}/no_decay" if split else kind
+        factor = phase.factors.get(name, 1.0)
+        label = kind + (f"/x{factor:g}" if factor != 1 else "") + ("/no_decay" if split else "")
+        rate = phase.lr.get(kind, lr) * factor
         group = groups.setdefault(
-            label,
-            {"name": label, "params": [], "lr": phase.lr.get(kind, lr), "weight_decay": 0.0 if bare else weight_decay},
+            label, {"name": label, "params": [], "lr": rate, "weight_decay": 0.0 if bare else weight_decay}
         )
         group["params"].append(parameters[name])
     return list(groups.values())

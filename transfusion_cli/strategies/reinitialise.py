@@ -3,10 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from transfusion_cli.errors import UserError
-from transfusion_cli.models.stages import stages
+from transfusion_cli.models.stages import named, stages
 from transfusion_cli.strategies.base import TransferStrategy
-from transfusion_cli.suggest import did_you_mean
 
 
 class Reinitialise(TransferStrategy):
@@ -26,9 +24,5 @@ class Reinitialise(TransferStrategy):
         Raises:
             UserError: no such stage.
         """
-        parts = stages(network)
-        for stage in self.stages:
-            if stage not in parts:
-                raise UserError(f"this backbone has no stage {stage!r}\n{did_you_mean(stage, parts)}")
-        fresh = {name for stage in self.stages for name in parts[stage]}
+        fresh = named(stages(network), self.stages)
         network.load_state_dict({name: tensor for name, tensor in source.items() if name not in fresh}, strict=False)

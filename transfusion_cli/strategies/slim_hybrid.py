@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from transfusion_cli.errors import UserError
-from transfusion_cli.models.facts import input_size, pretrained_config
+from transfusion_cli.models.facts import decoder_names, dimensions, input_size, pretrained_config
 from transfusion_cli.models.stages import prefix
 from transfusion_cli.strategies.base import TransferStrategy
 
@@ -36,8 +36,14 @@ class SlimHybrid(TransferStrategy):
         """Replace the later stages and the head by those of a slimmer twin.
 
         Raises:
-            UserError: the backbone is no ResNet, or there is nothing after the stage.
+            UserError: the backbone is no ResNet, there is nothing after the stage, or the network is one that
+                segments or takes volumes.
         """
+        if decoder_names(network) or dimensions(network) == 3:
+            raise UserError(
+                "SlimHybrid is for networks that classify images: a decoder, or a volume, needs every stage as it is\n"
+                "Try --model.transfer Truncate, or WeightTransfusion"
+            )
         kept = prefix(network, self.keep_through)
         numbered = [name for name in ("layer1", "layer2", "layer3", "layer4") if hasattr(network, name)]
         later = [name for name in numbered if not any(tensor.startswith(f"{name}.") for tensor in kept)]
@@ -45,6 +51,8 @@ class SlimHybrid(TransferStrategy):
             raise UserError(f"SlimHybrid is for ResNets, not {type(network).__name__}\nTry --model.backbone resnet50")
         if not later:
             raise UserError(f"SlimHybrid has nothing to slim after {self.keep_through}\nTry keep_through: block2")
+        if dimensions(network) == 3:
+            raise UserError("SlimHybrid is for images, and these are volumes\nTry --model.transfer FullFineTuning")
         twin = timm.create_model(
             pretrained_config(network)["architecture"],
             num_classes=network.num_classes,

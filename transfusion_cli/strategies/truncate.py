@@ -5,13 +5,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from transfusion_cli.models.facts import head_names, in_head, input_size
+from transfusion_cli.errors import UserError
+from transfusion_cli.models.facts import (
+    decoder_names,
+    dimensions,
+    encoder_of,
+    head_names,
+    in_head,
+    input_size,
+    whole_modules,
+)
 from transfusion_cli.models.stages import prefix
+from transfusion_cli.models.volumes.swap import in_three_dimensions
 from transfusion_cli.strategies.base import TransferStrategy
 
 
 class Truncate(TransferStrategy):
     """Cut the network off after a stage; pooling and a fresh head follow (Ke et al. 2021, arXiv:2101.06871).
+
+    Of a segmentation network it cuts the encoder, and a fresh decoder for the maps that are left follows.
 
     Args:
         after: last stage to keep, ``conv1``, ``block1``, ``block2`` and so on.
@@ -22,12 +34,26 @@ class Truncate(TransferStrategy):
         self.after = after
 
     def adapt(self, network: Any, pretrained: frozenset[str]) -> None:
-        """Replace the modules of later stages by identities, and the head by one that fits."""
-        kept, heads = prefix(network, self.after), head_names(network)
-        dropped = [name for name in network.state_dict() if name not in kept and not in_head(name, heads)]
-        for name in _whole_modules(network, dropped):
+        """Replace the modules of later stages by identities, and the head by one that fits.
+
+        Raises:
+            UserError: a decoder was carried over, which is for all the stages; or no such stage.
+        """
+        decoder = decoder_names(network)
+        if any(in_head(name, decoder) for name in pretrained):
+            raise UserError(
+                "Truncate leaves a decoder without stages that it was trained with, and this one came with the weights"
+                "\nTry --model.transfer WeightTransfusion, or weights of the encoder alone"
+            )
+        _, encoder = encoder_of(network)
+        kept, heads = prefix(encoder, self.after), head_names(encoder)
+        dropped = [name for name in encoder.state_dict() if name not in kept and not in_head(name, heads)]
+        for name in whole_modules(encoder, dropped):
             parent, _, child = name.rpartition(".")
-            setattr(network.get_submodule(parent), child, nn.Identity())
+            setattr(encoder.get_submodule(parent), child, nn.Identity())
+        if decoder:
+            network.shorten()
+            return
         was_training = network.training
         network.eval()
         with torch.no_grad():
@@ -35,15 +61,5 @@ class Truncate(TransferStrategy):
         network.train(was_training)
         network.num_features = network.head_hidden_size = width
         network.reset_classifier(network.num_classes)
-
-
-def _whole_modules(network: nn.Module, tensors: list[str]) -> list[str]:
-    """The outermost modules all of whose tensors are among ``tensors``."""
-    gone = set(tensors)
-    found: list[str] = []
-    for name, module in network.named_modules():
-        own = {f"{name}.{tensor}" for tensor in module.state_dict()}
-        inside = any(name.startswith(f"{outer}.") for outer in found)
-        if name and own and own <= gone and not inside:
-            found.append(name)
-    return found
+        if dimensions(network) == 3:
+            in_three_dimensions(network)  # timm's new pooling is that of images
