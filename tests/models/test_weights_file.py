@@ -39,6 +39,8 @@ def same(read: dict[str, torch.Tensor]) -> bool:
         lambda state: {"model": state, "epoch": 3},
         lambda state: {"model": {"state_dict": state}, "optimizer": {"state": {}}},
         lambda state: {"state_dict": {"other": torch.zeros(1)}, "state_dict_ema": state},
+        lambda state: {"net": state, "epoch": 3},
+        lambda state: {"network_weights": state, "init_args": {"configuration": "3d_fullres"}},
     ],
 )
 def test_pytorch_containers(tmp_path: Path, suffix: str, container) -> None:  # type: ignore[no-untyped-def]
@@ -155,3 +157,22 @@ def test_missing_with_a_known_source(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match=message):
         read_weights(tmp_path / "resnet20-12fca82f.th")
+
+
+def test_what_nnu_net_saves_twice_is_read_once(tmp_path: Path) -> None:
+    weight, scale = torch.rand(2, 3), torch.rand(2)
+    block = "stages.0.convs.0."
+    names = {
+        f"{place}{block}{layer}": tensor
+        for place in ("encoder.", "decoder.encoder.", "decoder.")
+        for layer, tensor in {
+            "conv.weight": weight,
+            "norm.weight": scale,
+            "all_modules.0.weight": weight,
+            "all_modules.1.weight": scale,
+        }.items()
+    }
+    alone = {"decoder.seg_layers.0.weight": weight, "other.all_modules.0.weight": weight, "decoder.encoder.x.w": scale}
+    torch.save({"network_weights": names | alone}, tmp_path / "checkpoint_final.pth")
+    kept = {f"{place}.{block}{layer}.weight" for place in ("encoder", "decoder") for layer in ("conv", "norm")}
+    assert set(read_weights(tmp_path / "checkpoint_final.pth").tensors) == kept | set(alone)

@@ -1,6 +1,6 @@
 """Batch normalisation: finding the layers, re-estimating their running statistics."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,9 @@ def reestimate_statistics(
     Raises:
         ValueError: there was no group; nothing was changed.
     """
-    chosen = [layer for layer in batch_norm_layers(network).values() if layer.track_running_stats]
+    unused: Collection[str] = getattr(network, "unused", ())  # a layer that sees nothing keeps what it has
+    layers = {name: layer for name, layer in batch_norm_layers(network).items() if f"{name}.weight" not in unused}
+    chosen = [layer for layer in layers.values() if layer.track_running_stats]
     stored = [{name: buffer.clone() for name, buffer in layer.named_buffers(recurse=False)} for layer in chosen]
     momenta = [layer.momentum for layer in chosen]
     modes = {module: module.training for module in network.modules()}

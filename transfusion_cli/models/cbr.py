@@ -5,6 +5,7 @@ layer. Their text and their parameter table contradict each other on CBR-Tiny: `
 ``cbr_tiny_text`` the text.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -117,13 +118,27 @@ class CBRNet(PooledClassifier):
         Raises:
             UserError: images too small for the blocks.
         """
-        if min(x.shape[-2:]) < self.smallest_input:
-            raise UserError(
-                f"images of {x.shape[-2]} x {x.shape[-1]} are too small for this CBR network\n"
-                f"Use --data.image_size {self.smallest_input} or larger, or same padding."
-            )
+        self._check_size(x)
         maps: Tensor = self.blocks(self.stem(x))
         return maps
+
+    def feature_maps(self, x: Tensor) -> Iterator[Tensor]:
+        """Images (B, C, H, W) to the map of each block, one after the other.
+
+        Raises:
+            UserError: images too small for the blocks.
+        """
+        self._check_size(x)
+        for block in (self.stem, *self.blocks.children()):
+            x = block(x)
+            yield x
+
+    def _check_size(self, x: Tensor) -> None:
+        if min(x.shape[2:]) < self.smallest_input:
+            raise UserError(
+                f"images of {' x '.join(map(str, x.shape[2:]))} are too small for this CBR network\n"
+                f"Use --data.image_size {self.smallest_input} or larger, or same padding."
+            )
 
 
 def smallest_input(plan: CBRPlan, padding: Padding) -> int:

@@ -4,14 +4,15 @@ Three stages of width 16, 32 and 64 and parameter-free shortcuts (option A): 0.2
 ``cifar_resnet20``. They keep the full resolution in the first stage, which suits images of 28 to 64 pixels.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch.nn.functional as F
 from timm.models import build_model_with_cfg, generate_default_cfgs
 from torch import Tensor, nn
 
 from transfusion_cli.models.pooled_classifier import PooledClassifier, register
+from transfusion_cli.models.shortcut import padded_shortcut
 
 WIDTHS = (16, 32, 64)
 DEPTHS = (20, 32, 44, 56, 110)
@@ -40,7 +41,7 @@ class BasicBlock(nn.Module):
         shortcut = x
         if self.stride > 1 or self.new_channels:
             half = self.new_channels // 2
-            shortcut = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.new_channels - half))
+            shortcut = padded_shortcut(x, self.stride, half, self.new_channels - half)
         x = self.act1(self.bn1(self.conv1(x)))
         maps: Tensor = self.act2(self.bn2(self.conv2(x)) + shortcut)
         return maps
@@ -97,11 +98,12 @@ class CifarResNet(PooledClassifier):
         """Patterns that put parameters into stem, blocks (or stages) and head, as timm's layer decay needs them."""
         return {"stem": r"^(?:conv1|bn1)\.", "blocks": r"^layer(\d+)" if coarse else r"^layer(\d+)\.(\d+)"}
 
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) to the last feature map (B, 64, H / 4, W / 4), rounded up."""
+    def feature_maps(self, x: Tensor) -> Iterator[Tensor]:
+        """Images (B, C, H, W) to the maps of the stages, the last of them (B, 64, H / 4, W / 4), rounded up."""
         x = self.act1(self.bn1(self.conv1(x)))
-        maps: Tensor = self.layer3(self.layer2(self.layer1(x)))
-        return maps
+        for layer in (self.layer1, self.layer2, self.layer3):
+            x = layer(x)
+            yield x
 
 
 def checkpoint_filter_fn(state_dict: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

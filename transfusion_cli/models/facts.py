@@ -1,5 +1,6 @@
 """What a network says about itself: its head, the normalisation its weights expect, its input size."""
 
+from collections.abc import Collection
 from itertools import cycle, islice
 from typing import Any
 
@@ -33,12 +34,39 @@ def head_names(network: nn.Module) -> tuple[str, ...]:
     )
 
 
+def decoder_names(network: nn.Module) -> tuple[str, ...]:
+    """Module names of a segmentation network's decoder, a stage each, coarse first; empty for a classifier."""
+    return tuple(getattr(network, "decoder_names", ()))
+
+
+def encoder_of(network: nn.Module) -> tuple[str, nn.Module]:
+    """The timm network in a segmentation network and the beginning of its names there; else the network itself."""
+    name = getattr(network, "encoder_name", "")
+    return (f"{name}.", network.get_submodule(name)) if name else ("", network)
+
+
 def in_head(name: str, heads: tuple[str, ...]) -> bool:
     """Whether the tensor called ``name`` belongs to one of the ``heads``."""
     return any(name.startswith(f"{head}.") for head in heads)
 
 
-def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
+def whole_modules(network: nn.Module, tensors: Collection[str]) -> list[str]:
+    """The outermost modules all of whose tensors are among ``tensors``, and which have some."""
+    among = set(tensors)
+    found: list[str] = []
+    for name, module in network.named_modules():
+        own = {f"{name}.{tensor}" for tensor in module.state_dict()}
+        if name and own and own <= among and not in_head(name, tuple(found)):
+            found.append(name)
+    return found
+
+
+def dimensions(network: nn.Module) -> int:
+    """2 for networks that take images, 3 for those that take volumes."""
+    return 3 if any(isinstance(module, nn.Conv3d) for module in network.modules()) else 2
+
+
+def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d | nn.Conv3d]:
     """Module name and layer of the convolution that sees the image.
 
     Raises:
@@ -46,15 +74,17 @@ def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
     """
     name = get_model_traits(network).get("first_conv")
     layer = network.get_submodule(name) if isinstance(name, str) else None
-    if not isinstance(layer, nn.Conv2d):
+    if not isinstance(layer, nn.Conv2d | nn.Conv3d):
         raise UserError(f"a {type(network).__name__} has no single first convolution.")
     return str(name), layer
 
 
-def input_size(network: nn.Module) -> tuple[int, int, int]:
-    """(C, H, W) that the network was made for; a recommendation unless the architecture fixes it."""
-    channels, height, width = get_model_input_config(network)["input_size"]
-    return int(channels), int(height), int(width)
+def input_size(network: nn.Module) -> tuple[int, ...]:
+    """(C, H, W) or (C, D, H, W) that the network was made for; a recommendation unless the architecture fixes it."""
+    channels, *sides = get_model_input_config(network)["input_size"]
+    if dimensions(network) == 3:
+        sides = pretrained_config(network)["input_size"][1:]  # timm reads the last two
+    return int(channels), *(int(side) for side in sides)
 
 
 def normalisation(network: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:

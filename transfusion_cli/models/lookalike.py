@@ -1,13 +1,16 @@
 """Telling a backbone by its weights."""
 
 import re
+from contextlib import suppress
 
 import timm
 import torch
 from torch import nn
 
-from transfusion_cli.models.facts import input_size, pretrained_config
+from transfusion_cli.errors import UserError
+from transfusion_cli.models.facts import dimensions, input_size, pretrained_config
 from transfusion_cli.models.matching import Tensors, match
+from transfusion_cli.models.volumes.swap import in_three_dimensions
 
 
 def lookalike(network: nn.Module, weights: Tensors) -> str | None:
@@ -25,6 +28,9 @@ def lookalike(network: nn.Module, weights: Tensors) -> str | None:
             continue
         with torch.device("meta"):
             candidate = timm.create_model(other, num_classes=1, in_chans=input_size(network)[0])
+            if dimensions(network) > dimensions(candidate):
+                with suppress(UserError):
+                    in_three_dimensions(candidate)
         if match(candidate, other, weights).whole:
             return str(other)
     return None

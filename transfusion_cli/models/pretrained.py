@@ -3,14 +3,16 @@
 import logging
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import huggingface_hub
 import timm
+import torch
 from timm.models import get_model_traits, get_pretrained_cfg, is_model, split_model_name_tag
 from torch import nn
 
@@ -18,9 +20,11 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.models import cbr as cbr  # registers our backbones
 from transfusion_cli.models import cifar_resnet as cifar_resnet
 from transfusion_cli.models.backbone_args import cannot_build, checked_backbone_args
-from transfusion_cli.models.facts import head_names, in_head, pretrained_config
+from transfusion_cli.models.facts import classifier_names, dimensions, head_names, in_head, pretrained_config
 from transfusion_cli.models.lookalike import lookalike
 from transfusion_cli.models.matching import Match, match
+from transfusion_cli.models.volumes.inflate import MEANING, Inflation
+from transfusion_cli.models.volumes.swap import in_three_dimensions
 from transfusion_cli.models.weights_file import WeightsFile, read_weights
 from transfusion_cli.models.weights_report import WeightsReport
 
@@ -34,8 +38,11 @@ def build_network(
     in_chans: int = 3,
     pretrained: bool | str | Path = True,
     drop_rate: float = 0.0,
-    image_size: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
     backbone_args: Mapping[str, Any] | None = None,
+    dims: Literal[2, 3] = 2,
+    inflate: Inflation = "centre",
+    tell: bool = True,
 ) -> tuple[nn.Module, WeightsReport]:
     """Build a timm network with a fresh head and load its weights.
 
@@ -46,8 +53,12 @@ def build_network(
         in_chans: input channels; the first convolution of the weights is adapted to them.
         pretrained: published weights (True), none (False), or a file. The source's classifier is never loaded.
         drop_rate: dropout before the head.
-        image_size: side of the input in pixels, for the architectures that fix it (position embeddings are resized).
+        image_size: side of the input in pixels, or height and width, for the architectures that fix it (position
+            embeddings are resized).
         backbone_args: passed on to ``timm.create_model``; see :mod:`transfusion_cli.models.backbone_args`.
+        dims: 2 for images, 3 for volumes; see :mod:`transfusion_cli.models.volumes.swap`.
+        inflate: how weights of two dimensions enter a network of three.
+        tell: say in the log what came from a file; false where more is to come from it.
 
     Raises:
         UserError: unknown name or argument, no such weights, no network, or a file that does not fit.
@@ -68,7 +79,7 @@ def build_network(
     if pretrained is True:
         _check_published(name)
     try:
-        network = timm.create_model(name, pretrained=pretrained is True, **options)
+        network: Any = timm.create_model(name, pretrained=pretrained is True, **options)
     except UserError:
         raise
     except Exception as error:
@@ -78,15 +89,27 @@ def build_network(
         if further:  # whatever a wrong argument runs into inside the architecture
             raise cannot_build(name, further, error) from error
         raise
+    if image_size and not config and "img_size" not in further and pretrained_config(network).get("fixed_input_size"):
+        network.set_input_size(img_size=image_size)  # a name from elsewhere says only now what it stands for
     if further and num_outputs and not head_names(network):
         raise cannot_build(name, further, ValueError("the network has no classifier"))
+    if dims < dimensions(network):
+        raise UserError(f"{name} takes volumes, and these are images\nTake another backbone, such as resnet18")
     if weights is not None:
-        report = _load(network, weights, str(pretrained))
-        (logger.info if report.complete else logger.warning)(report.summary())
+        if dims > dimensions(network):
+            in_three_dimensions(network)
+        report = _load(network, weights, str(pretrained), inflate)
+        if tell:
+            announce(report)
     elif pretrained:
-        report = _report_published(network, f"timm:{name}")
+        report = _report_published(network, name, as_published=not further)
+        if tell and not report.complete:
+            announce(report)
     else:
         report = WeightsReport(pretrained_config(network)["architecture"], "random")
+    if dims > dimensions(network):
+        in_three_dimensions(network, inflate, report.matched)
+        report = replace(report, notes=(MEANING[inflate],) if report.matched else ())
     return network, report
 
 
@@ -134,18 +157,27 @@ def _hub_is_out_of_reach(repository: str) -> bool:
     return False
 
 
-def _load(network: nn.Module, weights: WeightsFile, file: str) -> WeightsReport:
+def announce(report: WeightsReport) -> None:
+    """Say in the log what came from a file."""
+    (logger.info if report.complete else logger.warning)(report.summary())
+
+
+def _load(network: nn.Module, weights: WeightsFile, file: str, inflate: Inflation) -> WeightsReport:
     config = pretrained_config(network)
+    size = config["input_size"]
     config.update(weights.facts)
+    if len(config["input_size"]) != len(size):  # that of images says nothing of volumes
+        config["input_size"] = size
     name = config["architecture"]
-    fit = match(network, name, weights.tensors)
+    fit = match(network, name, weights.tensors, inflate)
     if problem := _misfit(network, name, weights, fit, file):
         other = lookalike(network, weights.tensors)
         known = f": --model.backbone {other}" if other else ""
         raise UserError(f"{problem}\nGive the backbone that the file was made with{known}")
     network.load_state_dict(fit.tensors, strict=False)
     rest = (fit.missing, fit.unexpected, fit.shape_mismatch, fit.head, fit.adapted)
-    return WeightsReport(name, file, tuple(fit.tensors), *rest)
+    notes = (*([MEANING[inflate]] if fit.inflated else []), *getattr(network, "weights_notes", ()))
+    return WeightsReport(name, file, tuple(fit.tensors), *rest, notes=notes)
 
 
 def _misfit(network: nn.Module, name: str, weights: WeightsFile, fit: Match, file: str) -> str | None:
@@ -170,13 +202,33 @@ def _misfit(network: nn.Module, name: str, weights: WeightsFile, fit: Match, fil
     return None
 
 
-def _report_published(network: Any, source: str) -> WeightsReport:
-    """All but the head is loaded, or timm would have raised; a head that fitted by chance is made fresh again."""
+def _report_published(network: Any, name: str, as_published: bool) -> WeightsReport:
+    """All that the published network has too is loaded; a head that fitted by chance is made fresh again.
+
+    Shapes agree, or timm would have raised. Whether names do it says in its log alone.
+
+    Args:
+        network: with the weights.
+        name: as it is known to timm.
+        as_published: whether the network has the published architecture.
+    """
     heads, config, traits = head_names(network), pretrained_config(network), get_model_traits(network)
     if heads and network.num_classes == config["num_classes"]:
         network.reset_classifier(network.num_classes)
     first = traits.get("first_conv") or ()
     names = (first,) if isinstance(first, str) else tuple(first)
     adapted = () if traits["in_chans"] == config["input_size"][0] else tuple(f"{name}.weight" for name in names)
-    matched = tuple(name for name in network.state_dict() if not in_head(name, heads))
-    return WeightsReport(config["architecture"], source, matched, adapted=adapted)
+    body = tuple(tensor for tensor in network.state_dict() if not in_head(tensor, heads))
+    published = body
+    if not as_published:
+        with torch.device("meta"):
+            whole = timm.create_model(name)
+        published = tuple(tensor for tensor in whole.state_dict() if not in_head(tensor, classifier_names(whole)))
+    return WeightsReport(
+        config["architecture"],
+        f"timm:{name}",
+        matched=tuple(tensor for tensor in body if tensor in set(published)),
+        missing=tuple(tensor for tensor in body if tensor not in set(published)),
+        unexpected=tuple(tensor for tensor in published if tensor not in set(body)),
+        adapted=adapted,
+    )

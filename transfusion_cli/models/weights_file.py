@@ -17,8 +17,11 @@ from torch import Tensor
 from transfusion_cli.errors import UserError
 from transfusion_cli.models.torch_file import read_torch_file
 
-CONTAINERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "network", "weights", "params")
-"""Where training scripts keep the state dict in their checkpoints; averaged weights first."""
+CONTAINERS = (
+    *("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "network", "weights", "params"),
+    *("net", "network_weights", "teacher", "student"),
+)
+"""Where training scripts keep the state dict in their checkpoints; averaged weights first, as a teacher's are."""
 
 FACTS = ("mean", "std", "input_size")
 """What the metadata of a safetensors file may say about its weights, as JSON lists."""
@@ -127,4 +130,14 @@ def _find_tensors(checkpoint: Any) -> dict[str, Tensor]:
     for key in CONTAINERS:
         if isinstance(checkpoint.get(key), Mapping) and (tensors := _find_tensors(checkpoint[key])):
             return tensors
-    return {str(name): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+    tensors = {str(name): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+    return {name: tensor for name, tensor in tensors.items() if not _second_name(name, tensors)}
+
+
+def _second_name(name: str, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor has another name too, as nnU-Net's have: the encoder in the decoder, layers in a list."""
+    plain = name.replace("decoder.encoder.", "encoder.")
+    layer, _, numbered = plain.partition(".all_modules.")
+    rest = numbered.partition(".")[2]
+    others = (plain, *(f"{layer}.{kind}.{rest}" for kind in ("conv", "norm") if rest))
+    return any(other != name and other in tensors for other in others)

@@ -16,6 +16,8 @@ class WeightsReport:
         shape_mismatch: the same name with another shape, as ``"name (64, 3, 7, 7) is not (64, 3, 3, 3)"``.
         head: names of the source's own classifier, left out.
         adapted: names of first convolutions converted to another number of input channels.
+        decoder: names of a segmentation network's decoder that the weights lack; they start fresh, as the head does.
+        notes: what else the user should know of how they entered the network.
     """
 
     architecture: str
@@ -26,18 +28,27 @@ class WeightsReport:
     shape_mismatch: tuple[str, ...] = ()
     head: tuple[str, ...] = ()
     adapted: tuple[str, ...] = ()
+    decoder: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether every tensor outside the head was loaded."""
+        """Whether every tensor outside the head, and outside a fresh decoder, was loaded."""
         return bool(self.matched) and not self.missing and not self.shape_mismatch
+
+    @property
+    def _fresh(self) -> str:
+        carried = any(name.startswith("decoder.") for name in self.matched)
+        if carried and self.decoder:
+            return f"head and {len(self.decoder)} tensors of the decoder fresh"
+        return "decoder and head fresh" if self.decoder else "head fresh"
 
     def summary(self) -> str:
         """A few lines for the console."""
         if not self.matched:
             return f"{self.architecture}: random weights"
         total = len(self.matched) + len(self.missing) + len(self.shape_mismatch)
-        lines = [f"{self.architecture}: {len(self.matched)} of {total} tensors from {self.source}, head fresh"]
+        lines = [f"{self.architecture}: {len(self.matched)} of {total} tensors from {self.source}, {self._fresh}"]
         for what, names in (
             ("adapted to the input channels", self.adapted),
             ("not in the weights, random", self.missing),
@@ -48,4 +59,5 @@ class WeightsReport:
             if names:
                 more = f" and {len(names) - 3} more" if len(names) > 3 else ""
                 lines.append(f"  {what}: {', '.join(names[:3])}{more}")
+        lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)

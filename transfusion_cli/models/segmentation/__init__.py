@@ -1,0 +1,1 @@
+"""Segmentation networks: any timm backbone as the encoder under a decoder of our own."""
