@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import xlrd
 import xlwt
+from support import lidc, nnunet_images
 from support.chexpert import build_chexpert
 from support.images import build_image_folders, save_picture
 from support.layouts import (
@@ -29,9 +30,14 @@ from support.layouts import (
     nih_chest_xray14,
     rsna_pneumonia,
 )
+from support.mask_layouts import chasedb1, drive, stare
+from support.volume_layouts import acdc, datalist, lits, msd, nnunet
 
 from transfusion_cli import datasets
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.masks.base import MaskDataModule
+from transfusion_cli.data.masks.image_base import ImageMaskDataModule
+from transfusion_cli.data.volumes.base import VolumeDataModule
 
 
 def without_lists(root):
@@ -99,11 +105,27 @@ TREES = {
     "nih without lists": (datasets.NIHChestXRay14DataModule, without_lists, {}),
     "rsna": (datasets.RSNAPneumoniaDataModule, lambda root: rsna_pneumonia.build(root, images=120), {}),
     "table": (datasets.ImageTableDataModule, table_of_images, {"table": "table.csv", "label_columns": "oedema"}),
+    "acdc": (datasets.ACDCDataModule, lambda root: acdc.build(root, masked=False), {}),
+    "datalist": (
+        datasets.DatalistDataModule,
+        lambda root: datalist.build(root, cases=24),
+        {"labels": {"ball": 1, "core": 2}},
+    ),
+    "chasedb1": (datasets.CHASEDB1DataModule, chasedb1.build, {}),
+    "drive": (datasets.DRIVEDataModule, drive.build, {}),
+    "lidc": (datasets.LIDCDataModule, lidc.build, {}),
+    "lidc masks": (datasets.LIDCSegmentationDataModule, lidc.build, {}),
+    "lits": (datasets.LiTSDataModule, lits.build, {}),
+    "msd": (datasets.MSDDataModule, msd.build, {}),
+    "nnunet": (datasets.NNUNetDataModule, nnunet.build, {}),
+    "nnunet images": (datasets.NNUNetImagesDataModule, nnunet_images.build, {}),
+    "stare": (datasets.STAREDataModule, stare.build, {}),
     "bare table": (datasets.ImageTableDataModule, without_patients, {"table": "table.csv", "label_columns": "grade"}),
 }
 """Data module, what writes its files, and options."""
 
 LABELS = {
+    "acdc": [{"labels": {"background": [0, 1, 2], "left ventricle": 3}}],
     "aptos": [{"task": "referable"}],
     "breakhis": [{"subtypes": True}, {"drop_ambiguous": True}, {"magnification": 100}],
     "breakhis folds": [{"subtypes": True}, {"magnification": 40}],
@@ -117,15 +139,25 @@ LABELS = {
         {"views": "lateral"},
         {"projection": "PA"},
     ],
+    "datalist": [{"labels": {"ball": [1, 2], "core": 2}}],
     "eyepacs": [{"task": "referable"}, {"usage": "Private"}],
     "eyepacs without test": [{"task": "referable"}],
     "chest x-ray": [{"causes": True}],
+    "chasedb1": [{"observer": 2}],
+    "drive": [{"observer": 2}],
+    "lidc": [{"rule": "mean"}, {"rule": "mean_wide"}, {"min_readers": 3}],
+    "lidc masks": [{"min_readers": 3}, {"consensus": 0.75}],
+    "stare": [{"observer": "vk"}],
+    "lits": [{"labels": {"liver": [1, 2], "tumour": 2}}, {"geometry": "agree"}],
     "messidor": [{"task": "referable"}, {"task": "oedema"}, {"errata": None}],
     "messidor2": [{"task": "referable"}],
+    "msd": [{"labels": {"all": 1}}, {"task": "spleen"}],
     "mura": [{"parts": ["WRIST", "ELBOW", "HAND"]}],
     "nct": [{"normalised": False}],
     "nih": [{"labels": ["Effusion", "Hernia"]}, {"view_position": "PA"}],
     "nih without lists": [{"labels": ["Mass"]}, {"view_position": "AP"}],
+    "nnunet": [{"labels": {"background": [0, 1], "core": 2}}],
+    "nnunet images": [{"labels": {"disc": [1, 2], "cup": 2}}],
     "rsna": [{"task": "three_class"}],
     "table": [
         {"label_columns": ["mass", "nodule"]},
@@ -138,19 +170,21 @@ LABELS = {
 
 DRAWS = {
     *("test_fraction", "val_fraction", "fold", "folds", "test_slide", "protocol", "literal", "small"),
-    *("validation", "use", "test_set", "split_column"),
+    *("validation", "use", "test_set", "split_column", "held_out", "splits", "test_subset", "balanced"),
 }
 """Options that say how to split."""
 
 SOURCES = {
     *("version", "flag", "labeler", "table", "image_column", "patients", "test_patients"),
     *("images_per_patient", "anatomy_seed", "merge_lettered", "patient_column", "patient_pattern", "separator"),
+    *("datalist", "mask_column", "fov_column", "candidates"),
 }
 """Options that say what the source is and who its patients are."""
 
 PIXELS = {
     *("circle_crop", "local_average", "trim_borders", "channels", "window", "size", "unpack", "download"),
-    *("batch_size", "num_workers"),
+    *("batch_size", "num_workers", "patch_size", "patches_per_case", "image_size", "crop", "cube", "voxel"),
+    *("classes", "threshold"),
 }
 """Options that change no row of the table."""
 
@@ -171,7 +205,8 @@ def roots(tmp_path_factory):
 
 def module(name, root, **options):
     data_module, _, always = TREES[name]
-    plain = {"num_workers": 0, "image_size": 16, "val_fraction": 0.2, "augmentation": None}
+    plain = {"num_workers": 0, "val_fraction": 0.2, "augmentation": None}
+    plain |= {} if issubclass(data_module, MaskDataModule) else {"image_size": 16}
     return data_module(root=str(root), **(plain | always | options))
 
 
@@ -210,9 +245,12 @@ def test_no_option_on_labels_moves_a_sample(roots, name, options, seed):
         assert plain == other
 
 
+CONTRACTS = (MedicalDataModule, MaskDataModule, ImageMaskDataModule, VolumeDataModule)
+
+
 def own_options(data_module):
     """Names of the options that are not every data module's."""
-    bases = [base for base in data_module.__mro__ if base is not MedicalDataModule and "__init__" in vars(base)]
+    bases = [base for base in data_module.__mro__ if base not in CONTRACTS and "__init__" in vars(base)]
     bases = [base for base in bases if issubclass(base, MedicalDataModule)]
     return {name for base in bases for name in inspect.signature(base.__init__).parameters} - {"self", "kwargs"}
 
@@ -245,6 +283,8 @@ def shuffle_rows(root, rng):
 
 
 WITHOUT_TABLES = {"breakhis", "breakhis folds", "breakhis lists", "chest x-ray", "nct", "malaria"}
+WITHOUT_TABLES |= {"chasedb1", "drive", "lidc", "lidc masks", "stare"}
+WITHOUT_TABLES |= {"acdc", "datalist", "lits", "msd", "nnunet", "nnunet images"}
 
 ROWS = [
     *(pytest.param(name, {}, id=name) for name in sorted(set(TREES) - WITHOUT_TABLES)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.medmnist import build_medmnist
 
-from transfusion_cli.data.transform.augmentation import DEFAULTS
+from transfusion_cli.data.transform import augmentation, volumes
 from transfusion_cli.datasets import MedMNISTDataModule, medmnist
 from transfusion_cli.datasets.families.medmnist_facts import FACTS
 from transfusion_cli.errors import UserError
@@ -20,13 +20,14 @@ def test_every_set(tmp_path, flag):
     data = module(tmp_path, flag=flag, augmentation=None)
     facts, stored = FACTS[flag], np.load(path)
     data.setup(None)
-    assert facts.augmentation in DEFAULTS
+    assert facts.augmentation in {2: augmentation, 3: volumes}[facts.dims].DEFAULTS
+    assert facts.dims == data.dims == (3 if flag.endswith("3d") else 2)
     for split, loader in (("train", data.train_dataloader()), ("test", data.test_dataloader())):
         first = data.samples.rows(split)[0]
         for batch in loader:
             rows = batch["index"].numpy() - first
             pixels = batch["image"].numpy()
-            assert pixels.shape == (4, data.in_chans, 28, 28) and pixels.dtype == np.uint8
+            assert pixels.shape == (4, data.in_chans, *[28] * data.dims) and pixels.dtype == np.uint8
             expected = stored[f"{split}_images"][rows]
             np.testing.assert_array_equal(pixels[:, 0], expected if data.in_chans == 1 else expected[..., 0])
             labels = stored[f"{split}_labels"][rows]
@@ -50,6 +51,30 @@ def test_larger_sizes_and_mapping(tmp_path, compressed):
     reader = data.make_reader("val", data.size)
     assert isinstance(reader.images, np.memmap) is not compressed
     np.testing.assert_array_equal(reader(24 + 3), np.load(path)["val_images"][3])
+
+
+def test_volumes_keep_the_size_of_their_file(tmp_path):
+    build_medmnist(tmp_path, "vesselmnist3d", size=64, counts=(4, 2, 2))
+    data = MedMNISTDataModule(root=str(tmp_path), flag="vesselmnist3d", size=64, num_workers=0, batch_size=2)
+    data.network_size = (224, 224)  # of the backbone in two dimensions
+    assert data.size == (64, 64, 64)
+    data.image_size = (16, 24, 32)
+    batch = next(iter(data.train_dataloader()))
+    assert batch["image"].shape == (2, 1, 16, 24, 32)
+
+
+def test_sizes_that_are_not_there():
+    with pytest.raises(UserError, match=r"no file of nodulemnist3d with 128 voxels a side\nTry --data.size 28 or 64"):
+        MedMNISTDataModule(flag="nodulemnist3d", size=128)
+    with pytest.raises(UserError, match=r"image_size must be one number or 3, got .28, 28."):
+        MedMNISTDataModule(flag="nodulemnist3d", image_size=(28, 28))
+    with pytest.raises(UserError, match="image_size must be one number or 2, got"):
+        MedMNISTDataModule(image_size=(28, 28, 28))
+
+
+def test_blocks_of_volumes_are_not_shuffled():
+    with pytest.raises(UserError, match=r"shuffle_blocks cuts images into squares, and these are volumes\nLeave out"):
+        MedMNISTDataModule(flag="nodulemnist3d", shuffle_blocks=7)
 
 
 def test_other_counts_than_published_are_a_warning(tmp_path, caplog):

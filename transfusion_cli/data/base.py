@@ -7,6 +7,7 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
+from transfusion_cli.data.cache.build import build_cache, bytes_of
 from transfusion_cli.data.cache.contents import Contents
 from transfusion_cli.data.cache.opening import open_cache
 from transfusion_cli.data.dataset import Reader
@@ -19,8 +20,10 @@ from transfusion_cli.data.splits import folds, hold_out, hold_out_images, split_
 from transfusion_cli.data.subset import leave_out, take_subset
 from transfusion_cli.data.training_classes import check_classes
 from transfusion_cli.data.transform import augmentation as augmentations
+from transfusion_cli.data.transform import volumes
 from transfusion_cli.data.transform.resize import ResizeMode
 from transfusion_cli.data.units import units
+from transfusion_cli.data.volumes import augmentation as of_volumes
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -36,20 +39,20 @@ class MedicalDataModule(LoadingDataModule):
     ``load_samples`` for the table with its splits, and ``make_reader`` for the pixels. Subsets, the split of a run and
     the checks of every run are done here, order, augmentation and sharding in ``LoadingDataModule``.
 
-    Batches (B samples, C channels, H x W pixels): ``image`` uint8 (B, C, H, W), or float32 in [0, 1] for
-    sources deeper than 8 bits; ``target`` float32 (B, L) or int64 (B,), see ``transfusion_cli.targets``; ``index``
-    int64 (B,), the row in ``samples``. Mean and standard deviation are the model's matter, not applied here.
+    Batches (B samples, C channels, H x W pixels): ``image`` uint8 (B, C, H, W), of volumes (B, C, D, H, W), or float32
+    in [0, 1] for sources deeper than 8 bits; ``target`` float32 (B, L) or int64 (B,), see ``transfusion_cli.targets``;
+    ``index`` int64 (B,), the row in ``samples``. Mean and standard deviation are the model's matter, not applied here.
 
     Args:
         root: folder of the data.
         batch_size: samples per optimizer step, over all processes together.
         num_workers: processes that load images, for each training process; 0 loads in the main one.
-        image_size: height and width of the images given to the network, or one number for both; null takes what the
-            backbone expects.
+        image_size: height and width of the images given to the network (depth, height and width of volumes), or one
+            number for all; null takes what the backbone expects, and of volumes what the data have.
         resize: how images get there: ``stretch`` ignores the aspect ratio, ``crop`` keeps it and cuts the middle out,
             ``pad`` keeps it, never enlarges, and adds a black margin.
         augmentation: random changes of training images: ``default`` for what suits the data, null for none, or a list
-            of albumentations transforms such as ``[{HorizontalFlip: {p: 0.5}}]``.
+            of transforms such as ``[{HorizontalFlip: {p: 0.5}}]``, of albumentations for images, of MONAI for volumes.
         shuffle_blocks: side in pixels of square blocks that every image of every split is cut into, to be laid out in
             one random order, fixed by ``seed``; 1 shuffles the pixels. It must divide height and width.
         train_fraction: share of the training samples to use. By the same seed, a smaller share lies within a larger
@@ -68,17 +71,20 @@ class MedicalDataModule(LoadingDataModule):
     """
 
     default_augmentation: str = "upright"
-    """Key of ``augmentation.DEFAULTS`` that suits the images."""
+    """Key of ``augmentation.DEFAULTS``, or ``volumes.DEFAULTS``, that suits the images."""
 
     known_leak: str = ""
     """What lets patients cross splits on purpose, to repeat a published protocol; empty where nothing does."""
+
+    preprocessing: Any = None
+    """What is made of volumes before anything else, as plain data and back; a run keeps it."""
 
     def __init__(
         self,
         root: str | None = None,
         batch_size: int = 32,
         num_workers: int = 2,
-        image_size: int | tuple[int, int] | None = None,
+        image_size: int | tuple[int, ...] | None = None,
         resize: ResizeMode = "stretch",
         augmentation: list[str | dict[str, Any]] | Literal["default"] | None = "default",
         shuffle_blocks: int | None = None,
@@ -105,7 +111,7 @@ class MedicalDataModule(LoadingDataModule):
         ranges = Ranges()
         ranges.least("batch_size", batch_size, 1)
         ranges.workers("num_workers", num_workers)
-        ranges.sides("image_size", image_size)
+        ranges.sides("image_size", image_size, self.dims)
         ranges.least("seed", seed, 0)
         ranges.least("split_seed", split_seed, 0)
         ranges.least("shuffle_blocks", shuffle_blocks, 1)
@@ -113,18 +119,24 @@ class MedicalDataModule(LoadingDataModule):
         ranges.share("train_fraction", train_fraction, ends=(1,))
         ranges.share("val_fraction", val_fraction)
         ranges.settle()
+        if self.dims == 3 and shuffle_blocks is not None:
+            raise UserError(
+                "shuffle_blocks cuts images into squares, and these are volumes\nLeave out --data.shuffle_blocks."
+            )
         if isinstance(augmentation, str):
-            self.augmentation = augmentations.DEFAULTS[self.default_augmentation]
+            defaults = volumes.DEFAULTS if self.dims == 3 else augmentations.DEFAULTS
+            self.augmentation = defaults[self.default_augmentation]
         else:
             self.augmentation = augmentation or []
-            augmentations.build_transforms(self.augmentation)  # Mistakes come to light before any data are read.
+            if self.augmentation:  # Mistakes come to light before any data are read.
+                (of_volumes if self.dims == 3 else augmentations).build_transforms(self.augmentation)
         self._samples: SampleTable | None = None
         self._all_rows = np.zeros(0, dtype=np.int64)
         # The split of a run that is evaluated or gone on with, whether it counts, and whether the samples follow it.
         self.run_split: RunSplit | None = None
         self.authority: Authority = "run"
         self.follows_run = False
-        self.network_size: tuple[int, int] | None = None  # what a network takes that no trainer has
+        self.network_size: tuple[int, ...] | None = None  # what a network takes that no trainer has
         self._looked_at: set[Path] = set()  # caches whose source files were looked at: once is enough for a run
 
     # What a subclass says, beside the attributes above and ``in_chans``; an attribute will do for a property.
@@ -140,6 +152,11 @@ class MedicalDataModule(LoadingDataModule):
         raise NotImplementedError
 
     @property
+    def regions(self) -> list[list[int]] | None:
+        """Labels in each region, where ``target`` is ``regions``."""
+        return None
+
+    @property
     def folder(self) -> Path | None:
         """Folder that the paths of the samples start from."""
         return self.root
@@ -152,19 +169,27 @@ class MedicalDataModule(LoadingDataModule):
         """
         raise NotImplementedError
 
-    def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
+    def make_reader(self, split: Split, size: tuple[int, ...] | None) -> Reader:
         """What reads the image of a row of ``samples``, for the rows of one split.
 
         Args:
             split: the split.
-            size: height and width that images are resized to afterwards: no more need be decoded. None for images as
+            size: sides that images are resized to afterwards: no more need be decoded. None for images as
                 they are stored, whole, and without what the data module makes of them.
         """
         raise NotImplementedError
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, ...] | None) -> FileReader:
         """What reads image files, wherever they are, as those of this source are read; ``size`` as above."""
         return FileReader(folder, paths, self.in_chans, at_least=size)
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        """How large what each row shows is (n,), where that is known and may tell the class by itself; None elsewhere.
+
+        Args:
+            rows: of ``samples`` (n,).
+        """
+        return None
 
     # What the others use.
 
@@ -183,9 +208,17 @@ class MedicalDataModule(LoadingDataModule):
                 log.warning("%s. Its numbers are good for comparison with that paper alone.", self.known_leak)
             else:
                 table.check_disjoint("the run's split" if self.follows_run else "the data")
-            check_classes(table, self.target, self.class_names, bool(self.train_size or self.train_fraction < 1))
+            self.check_samples(table)
             self._samples = table
         return self._samples
+
+    def check_samples(self, table: SampleTable) -> None:
+        """See that there is something to learn of every class.
+
+        Raises:
+            UserError: there is not.
+        """
+        check_classes(table, self.target, self.class_names, bool(self.train_size or self.train_fraction < 1))
 
     def look_at(self, table: SampleTable) -> None:
         """Take a table for ``samples`` with all its training samples and unchecked: to see what is wrong with it."""
@@ -212,12 +245,18 @@ class MedicalDataModule(LoadingDataModule):
         return self.samples.frame()
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the images: as configured, or else what the network takes."""
-        size: Any = self.image_size or self.network_size
+    def own_size(self) -> tuple[int, ...] | None:
+        """Sides of images that are all of one size which a network had better take; None where it says."""
+        return None
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Sides of the images: as configured, or else their own, or what the network takes."""
+        size: Any = self.image_size or self.own_size or self.network_size
         if size is None:  # the trainer's network is made when the data are already at hand: it cannot tell them before
             size = getattr(getattr(self.trainer, "lightning_module", None), "input_size", None) or FALLBACK_SIZE
-        return (size, size) if isinstance(size, int) else (int(size[-2]), int(size[-1]))
+        sides = (size,) if isinstance(size, int) else tuple(int(side) for side in size[-self.dims :])
+        return sides[:1] * (self.dims - len(sides)) + sides
 
     @property
     def contents(self) -> Contents:
@@ -230,6 +269,34 @@ class MedicalDataModule(LoadingDataModule):
             return self.make_reader(split, self.size)
         is_first = self.trainer is None or not self.trainer.local_rank  # one process of a machine looks
         return open_cache(self.contents, self.cache, self.size, split, self._looked_at if is_first else None)
+
+    def fill_cache(self, size: tuple[int, ...] | None, workers: int) -> tuple[list[str], list[str]]:
+        """Decode all that a run may ask for into ``cache``: one on a share of the data reads the same.
+
+        Args:
+            size: sides to keep, or one number for all; those of the images if None.
+            workers: processes.
+
+        Returns:
+            What to say of it, and the flags that a run needs beside ``cache``.
+
+        Raises:
+            UserError: the sides are more or fewer than the axes.
+        """
+        assert self.cache is not None
+        self.train_fraction, self.train_size = 1.0, None
+        self.prepare_data()
+        wanted = self.size if size is None else size * self.dims if len(size) == 1 else size
+        if len(wanted) != self.dims:
+            told = f"--size has {len(wanted)} sides, and these images {self.dims}"
+            raise UserError(f"{told}\nGive one number, or {self.dims}")
+        place = build_cache(self.contents, self.cache, wanted, workers)
+        what, unit = ("images", "pixels") if self.dims == 2 else ("volumes", "voxels")
+        sides = " x ".join(map(str, place.size))
+        count = f"{len(place.rows):,} {what} of {sides} {unit}, {bytes_of(place) / 1e6:,.1f} MB"
+        asked = str(list(place.size)) if len(set(place.size)) > 1 else str(place.size[0])
+        flags = [] if place.size == self.size else ["--data.image_size", asked]
+        return [count, f"They are in {place.path}"], flags
 
     def hold_out_patients(self, table: SampleTable, fraction: float, new_split: Split) -> None:
         """Move a share of the training patients of a table to another split."""
@@ -283,6 +350,7 @@ class MedicalDataModule(LoadingDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read the table and check it."""
+        self.features = {}  # those of another network, of a run before
         needed: dict[str | None, Sequence[Split]] = {
             "fit": ("train", "val"),
             "validate": ("val",),

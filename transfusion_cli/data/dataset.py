@@ -13,11 +13,14 @@ from transfusion_cli.data.samples import SampleTable
 from transfusion_cli.data.transform.resize import Resize
 
 if TYPE_CHECKING:
-    from transfusion_cli.data.transform.augmentation import Augmentation
     from transfusion_cli.data.transform.shuffle import BlockShuffle
 
 Reader = Callable[[int], np.ndarray]
-"""Gives the image of a row of the sample table: uint8, or float32 in [0, 1]; (H, W) or (H, W, 3). Must pickle."""
+"""Gives the image of a row of the sample table: uint8, or float32 in [0, 1]; (H, W), (H, W, 3), or a volume (D, H, W).
+Must pickle."""
+
+Augment = Callable[[np.ndarray, int, int], np.ndarray]
+"""Changes the image of an epoch and a row at random; shape and type stay. Must pickle."""
 
 
 class ImageDataset(Dataset[dict[str, torch.Tensor]]):
@@ -38,7 +41,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         rows: np.ndarray,
         read: Reader,
         resize: Resize,
-        augment: Augmentation | None = None,
+        augment: Augment | None = None,
         shuffle: BlockShuffle | None = None,
     ) -> None:
         self.targets, self.rows = samples.targets, rows
@@ -48,7 +51,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return len(self.rows)
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, torch.Tensor]:
-        """One sample: image (C, H, W), target, and index, its row in the sample table."""
+        """One sample: image (C, H, W) or (C, D, H, W), target, and index, its row in the sample table."""
         position, epoch = key if isinstance(key, tuple) else (key, 0)
         row = int(self.rows[position])
         image = self.resize(self.read(row))
@@ -56,7 +59,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
             image = self.augment(image, epoch, row)
         if self.shuffle is not None:
             image = self.shuffle(image)
-        image = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+        image = image[None] if image.ndim == len(self.resize.size) else np.moveaxis(image, -1, 0)
         return {
             "image": torch.from_numpy(np.require(image, requirements=["C", "W"])),
             "target": torch.as_tensor(self.targets[row]),

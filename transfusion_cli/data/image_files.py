@@ -74,7 +74,7 @@ class ImageFilesDataModule(MedicalDataModule):
             found += files
         return found
 
-    def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
+    def make_reader(self, split: Split, size: tuple[int, ...] | None) -> Reader:
         """Read files below the folder."""
         assert self.samples.paths is not None
         return self.file_reader(self.folder, self.samples.paths, size)

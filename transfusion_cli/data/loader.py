@@ -80,7 +80,7 @@ class MedicalLoader(DataLoader[Batch]):
                 done += 1
         except UserError as error:
             # A worker's error arrives wrapped in its traceback; the user needs the message alone.
-            raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None
+            raise UserError(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from None
         except (RuntimeError, OSError, EOFError) as error:
             fault = worker_fault(error, getattr(self._iterator, "_workers", []))
             if fault is None:

@@ -33,12 +33,24 @@ class Ranges:
         if not 0 < value < 1 and value not in ends:
             self._wrong.append((f"{name} must lie between 0 and 1, got {value}", f"{name} {instead}"))
 
-    def sides(self, name: str, value: int | tuple[int, int] | None) -> None:
-        """Height and width, or one number for both, are sides of an image; None stands for no value."""
+    def sides(self, name: str, value: int | tuple[int, ...] | None, dims: int = 2) -> None:
+        """As many sides as an image has axes, or one number for all of them; None stands for no value."""
         sides = value if isinstance(value, tuple | list) else () if value is None else (value,)
         if any(not 1 <= side <= LARGEST_SIDE for side in sides):
             told = f"{name} must be a number of pixels from 1 to {LARGEST_SIDE:,}, got {value}"
             self._wrong.append((told, f"{name} 224"))
+        elif isinstance(value, tuple | list) and len(value) != dims:
+            told = f"{name} must be one number or {dims}, got {list(value)}"
+            self._wrong.append((told, f"{name} {value[0] if value else 224}"))
+
+    def cubes(self, cube: float, voxel: float, window: tuple[float, float]) -> None:
+        """Side and voxel of cubes in mm, and Hounsfield units for black and white."""
+        if not (voxel > 0 and 1 <= cube / voxel <= 512):
+            self._wrong.append((f"cube of {cube} mm in voxels of {voxel} mm has no 1 to 512 voxels a side", "cube 48"))
+        if len(window) != 2 or not window[0] < window[1]:
+            self._wrong.append(
+                (f"window must be two Hounsfield units, the lower first, got {window}", "window [-1000,600]")
+            )
 
     def settle(self) -> None:
         """End the collection.

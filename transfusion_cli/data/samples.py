@@ -46,6 +46,8 @@ class SampleTable:
         unused: rows that options leave out, bool (N,): views, magnifications, uncertain labels. They count in every
             draw, so that no option changes who is drawn, and are gone after the last. None for none.
         copies: name that images of equal content share (N,); found when a split is drawn and no patients are known.
+        masks: mask file of each sample relative to the root, or the empty string (N,); None where labels say all.
+        fields: file with the field of view of each sample, or the empty string (N,); None where all can be seen.
     """
 
     ids: np.ndarray
@@ -58,6 +60,8 @@ class SampleTable:
     source_labels: np.ndarray | None = None
     unused: np.ndarray | None = None
     copies: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    fields: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.split = np.asarray(self.split, dtype="<U7")
@@ -110,10 +114,11 @@ class SampleTable:
         Raises:
             UserError: names one such patient and the splits.
         """
-        if self.patients is None or not len(crossing := in_several_splits(self.groups, self.split)):
+        labelled = np.where(np.isin(self.split, SPLITS), self.split, "")  # what is predicted alone may be of anybody
+        if self.patients is None or not len(crossing := in_several_splits(self.groups, labelled)):
             return
         rows = np.flatnonzero(self.groups == crossing[0])
-        where = " and ".join(sorted(set(self.split[rows].tolist()) - {""}))
+        where = " and ".join(sorted(set(labelled[rows].tolist()) - {""}))
         raise UserError(
             f"{len(crossing)} patient(s) are in more than one split, for example {str(self.patients[rows[0]])!r}\n"
             f"which has images in {where} of {source}\n"

@@ -49,6 +49,11 @@ class GivenImages(MedicalDataModule):
     def __init__(
         self, input: str, like: MedicalDataModule, target: Target, class_names: list[str], **kwargs: Any
     ) -> None:
+        if like.dims == 3:
+            raise UserError(
+                "--input reads images, and this run was trained on volumes.\n"
+                "Predict a split of its data: transfusion predict RUN --data.predict_split test"
+            )
         super().__init__(augmentation=None, predict_split="predict", **kwargs)
         self.input, self.like = Path(input).expanduser(), like
         self._target, self._class_names, self.in_chans = target, class_names, like.in_chans
@@ -75,7 +80,7 @@ class GivenImages(MedicalDataModule):
     def _run_decides(self) -> bool:
         return False  # an image that is called like one of the run's is another
 
-    def make_reader(self, split: Split, size: tuple[int, int] | None) -> FileReader:
+    def make_reader(self, split: Split, size: tuple[int, ...] | None) -> FileReader:
         """Read files as the run's data do."""
         assert self.samples.paths is not None
         return self.like.file_reader(self.folder, self.samples.paths, size)

@@ -1,6 +1,5 @@
 """The user's own images, from class folders or from a table."""
 
-import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -8,10 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
-from transfusion_cli.data.layout.find_files import as_written, find_files
-from transfusion_cli.data.layout.image_index import ImageIndex, index_folder, index_table, patients_from_paths
+from transfusion_cli.data.layout.image_index import ImageIndex, index_folder
 from transfusion_cli.data.layout.label_encoding import EncodedLabels, encode_labels, label_strata
-from transfusion_cli.data.layout.patient_column import NO_PATIENTS, advice
+from transfusion_cli.data.layout.own_files import OwnFiles
 from transfusion_cli.data.layout.split_column import log_splits, settle_splits
 from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.intensity import check_window
@@ -19,8 +17,6 @@ from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
-
-log = logging.getLogger(__name__)
 
 
 class ImageTableDataModule(MedicalDataModule):
@@ -81,15 +77,10 @@ class ImageTableDataModule(MedicalDataModule):
         check_test_fraction(test_fraction, ends=(0,))  # all is for training
         if window is not None:
             check_window(window)
-        if patient_pattern is not None and (patient_column or NO_PATIENTS).lower() != NO_PATIENTS:
-            raise UserError(
-                f"patient_column {patient_column!r} and patient_pattern {patient_pattern!r} both tell the patients\n"
-                "Give one of them."
-            )
         self.table = None if table is None else Path(table).expanduser()
-        self.image_column, self.split_column = image_column, split_column
+        self.columns = image_column, split_column, patient_column, patient_pattern
+        _ = self.own  # Mistakes come to light before any data are read.
         self.label_columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
-        self.patient_column, self.patient_pattern = patient_column, patient_pattern
         self.kind, self.classes, self.separator = kind, classes, separator
         self.in_chans, self.window, self.test_fraction = channels, window, test_fraction
 
@@ -103,23 +94,22 @@ class ImageTableDataModule(MedicalDataModule):
         """Classes or labels, as asked for or as found."""
         return self.labels.class_names
 
+    @property
+    def own(self) -> OwnFiles:
+        """Where the images are, and how their patients and splits are told."""
+        return OwnFiles(self.root, self.table, *self.columns)
+
     @cached_property
     def index(self) -> ImageIndex:
         """What the folder or the table says; read on first use."""
         if self.table is not None:
-            patient = self.patient_column if self.patient_pattern is None else NO_PATIENTS
-            columns = self.image_column, self.label_columns, self.split_column, patient
-            index = index_table(self._table_path(self.table), *columns)
+            index = self.own.index(self.label_columns)
         elif self.root is not None:
             index = index_folder(self.root)
         else:
             what = "one folder of images per class"
             raise UserError(f"No data: give --data.root FOLDER, with {what}, or --data.table FILE")
-        if self.patient_pattern is not None:
-            index.patients = patients_from_paths(index, self.patient_pattern)
-        if index.patients is None and (self.patient_column or "").lower() != NO_PATIENTS:
-            what = "No patients are known for %s: splits and intervals are by image\n%s"
-            log.warning(what, index.source, advice(index.lookalikes))
+        self.own.find_patients(index)
         return index
 
     @cached_property
@@ -132,7 +122,8 @@ class ImageTableDataModule(MedicalDataModule):
         index = self.index
         given = np.full(len(index.paths), "") if index.split is None else index.split
         split, follows = settle_splits(given, index.patients)
-        table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, self._files(index))
+        files = self.own.find(index.paths, index.source)
+        table = SampleTable(index.paths, self.labels.targets.copy(), split, index.patients, files)
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
             raise UserError(f"The train split is empty\nin {index.source}")
@@ -144,30 +135,13 @@ class ImageTableDataModule(MedicalDataModule):
     @property
     def folder(self) -> Path:
         """``root``, or without it the folder of the table."""
-        folder = self.root if self.table is None or self.root is not None else self._table_path(self.table).parent
-        assert folder is not None
-        return folder
+        return self.own.folder
 
-    def make_reader(self, split: Split, size: tuple[int, int] | None) -> FileReader:
+    def make_reader(self, split: Split, size: tuple[int, ...] | None) -> FileReader:
         """Read files below ``root`` or beside the table."""
         assert self.samples.paths is not None
         return self.file_reader(self.folder, self.samples.paths, size)
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, ...] | None) -> FileReader:
         """Read files through the window."""
         return FileReader(folder, paths, self.in_chans, self.window, at_least=size)
-
-    def _files(self, index: ImageIndex) -> np.ndarray:
-        """File of each image relative to ``folder``, also where a table does not name it exactly (N,)."""
-        if self.table is None or as_written(self.folder, index.paths):
-            return index.paths
-        there = find_files(self.folder, index.paths)
-        if there.found.any():
-            text = "images: %s of %s that %s names are found below %s, for example %s as %s"
-            numbers = f"{there.found.sum():,}", f"{len(index.paths):,}"
-            log.info(text, *numbers, index.source, self.folder, *there.example)
-        return there.paths
-
-    def _table_path(self, table: Path) -> Path:
-        below_root = None if self.root is None else self.root / table
-        return below_root if below_root is not None and below_root.is_file() else table

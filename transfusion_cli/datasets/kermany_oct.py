@@ -129,7 +129,7 @@ class KermanyOCTDataModule(ImageFilesDataModule):
             thin_out(table, SMALL, self.split_seed)
         return table
 
-    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
+    def file_reader(self, folder: Path, paths: np.ndarray, size: tuple[int, ...] | None) -> FileReader:
         """Read files, without their margins if so configured."""
         if size is None or not self.trim_borders:
             return super().file_reader(folder, paths, size)

@@ -1,4 +1,4 @@
-"""MedMNIST v2 and MedMNIST+, the two-dimensional sets."""
+"""MedMNIST v2 and MedMNIST+, in two dimensions and in three."""
 
 import logging
 from pathlib import Path
@@ -26,7 +26,7 @@ DEFAULT_ROOT = "~/.medmnist"
 
 
 class MedMNISTDataModule(MedicalDataModule):
-    """MedMNIST images, 28 to 224 pixels wide: twelve small sets with official splits, one npz file each.
+    """MedMNIST: twelve small sets of images, six of volumes, with official splits, one npz file each.
 
     Source: https://zenodo.org/records/10519652, or --data.download true
     Licence: CC BY 4.0, dermamnist CC BY-NC 4.0
@@ -37,11 +37,13 @@ class MedMNISTDataModule(MedicalDataModule):
     Cite: Yang et al. 2023, doi:10.1038/s41597-022-01721-8
 
     The official splits are used as they are; ``val_fraction`` and ``split_seed`` have no effect. The metrics of the
-    authors are ``auroc`` and ``accuracy``.
+    authors are ``auroc`` and ``accuracy``. The sets called ...3d are volumes, and ask for a backbone in three
+    dimensions. Of these, adrenalmnist3d and vesselmnist3d are shapes without grey levels: a test says beside the
+    network's AUROC that of their size alone. nodulemnist3d is of LIDC, organmnist3d of LiTS.
 
     Args:
         flag: name of the set.
-        size: height and width of the images in the file.
+        size: side of the images in the file; of volumes 28 or 64.
         download: fetch the file (and compare its checksum) if it is not in ``root``.
         kwargs: as for ``MedicalDataModule``. ``root`` is the folder with ``pneumoniamnist.npz`` or, for larger images,
             ``pneumoniamnist_224.npz``; null means ``~/.medmnist``.
@@ -49,9 +51,13 @@ class MedMNISTDataModule(MedicalDataModule):
 
     def __init__(self, flag: Flag = "pneumoniamnist", size: Size = 28, download: bool = False, **kwargs: Any) -> None:
         if flag not in FACTS:
-            raise UserError(f"No two-dimensional MedMNIST set {flag!r}\n{did_you_mean(flag, FACTS)}")
+            raise UserError(f"No MedMNIST set {flag!r}\n{did_you_mean(flag, FACTS)}")
+        if size not in FACTS[flag].md5:
+            there = " or ".join(map(str, FACTS[flag].md5))
+            raise UserError(f"There is no file of {flag} with {size} voxels a side\nTry --data.size {there}")
         self.flag, self.facts, self.file_size, self.download = flag, FACTS[flag], size, download
         self.in_chans, self.default_augmentation = self.facts.channels, self.facts.augmentation
+        self.dims = self.facts.dims
         super().__init__(**kwargs)
         if self.root is None:
             self.root = Path(DEFAULT_ROOT).expanduser()
@@ -66,6 +72,11 @@ class MedMNISTDataModule(MedicalDataModule):
     def class_names(self) -> list[str]:
         """Official classes in the order of the labels."""
         return self.facts.class_names
+
+    @property
+    def own_size(self) -> tuple[int, ...] | None:
+        """Of volumes, that of the file: larger ones hold no more."""
+        return (self.file_size,) * 3 if self.dims == 3 else None
 
     @property
     def path(self) -> Path:
@@ -97,13 +108,21 @@ class MedMNISTDataModule(MedicalDataModule):
             split=np.repeat(SPLITS, counts),
         )
 
-    def make_reader(self, split: Split, size: tuple[int, int] | None) -> ArrayReader:
+    def make_reader(self, split: Split, size: tuple[int, ...] | None) -> ArrayReader:
         """Take images from the file's array, mapped or read once."""
         if split not in self._arrays:
             self._arrays[split] = read_npz(self.path, f"{split}_images")
         # Rows of the table, not of the split: some may be left out.
         first_row = int(np.flatnonzero(np.char.startswith(self.samples.ids, f"{split}_"))[0])
         return ArrayReader(self._arrays[split], first_row, self.path)
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray | None:
+        """Voxels of each shape, of the sets that are shapes."""
+        if not self.facts.shapes:
+            return None
+        table = self.samples
+        readers = {split: self.make_reader(split, None) for split in SPLITS}
+        return np.array([np.count_nonzero(readers[table.split[row]](row) > 127) for row in rows.tolist()])
 
     def _labels(self, split: Split) -> np.ndarray:
         """Labels of a split, each of which has an image, as the file's headers say: what does not fit is not read."""
@@ -113,7 +132,7 @@ class MedMNISTDataModule(MedicalDataModule):
         if len(shape) != 2 or shape[0] > MOST_IMAGES or shape[1] != width or dtype.kind not in "biu":
             raise self._unfit(name, f"{dtype} {shape}", f"integers (N, {width})")
         images, side = read_header(self.path, f"{split}_images"), self.file_size
-        expected = (shape[0], side, side) + ((3,) if self.in_chans == 3 else ())
+        expected = (shape[0], *[side] * self.dims) + ((3,) if self.in_chans == 3 else ())
         if images != (expected, np.dtype(np.uint8)):
             raise self._unfit(f"{split}_images", f"{images[1]} {images[0]}", f"uint8 {expected} for as many labels")
         labels = read_npz(self.path, name)

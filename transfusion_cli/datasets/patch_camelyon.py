@@ -118,7 +118,7 @@ class PatchCamelyonDataModule(OpenFilesDataModule):
                 table.split[table.rows(split)[size:]] = ""
         return table
 
-    def make_reader(self, split: Split, size: tuple[int, int] | None) -> HDF5Reader:
+    def make_reader(self, split: Split, size: tuple[int, ...] | None) -> HDF5Reader:
         """Take images from the HDF5 file of a split."""
         _ = self.samples  # knows the rows
         rows, path = self._rows[split], self._images(split)

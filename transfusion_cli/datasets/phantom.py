@@ -77,7 +77,7 @@ class PhantomDataModule(MedicalDataModule):
         self.hold_out_patients(table, self.val_fraction, "val")
         return table
 
-    def make_reader(self, split: Split, size: tuple[int, int] | None) -> Reader:
+    def make_reader(self, split: Split, size: tuple[int, ...] | None) -> Reader:
         """Draw images of any split at a size, that of the network if None.
 
         Raises:

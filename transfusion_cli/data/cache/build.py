@@ -38,7 +38,7 @@ PROBES = 8
 
 
 def build_cache(
-    contents: Contents, folder: Path, size: tuple[int, int], workers: int = 0, progress: bool = True
+    contents: Contents, folder: Path, size: tuple[int, ...], workers: int = 0, progress: bool = True
 ) -> CachePlace:
     """Decode every image of the splits once, and resize it.
 
@@ -50,7 +50,7 @@ def build_cache(
     Args:
         contents: what to decode.
         folder: the folder of caches; made if absent.
-        size: height and width of the images to keep.
+        size: sides of the images to keep.
         workers: processes; 0 and 1 decode in this one.
         progress: show a bar.
 

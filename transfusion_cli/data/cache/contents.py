@@ -28,6 +28,6 @@ class Contents:
     name: str
     samples: SampleTable
     rows: np.ndarray
-    make_reader: Callable[[Split, tuple[int, int] | None], Reader]
+    make_reader: Callable[[Split, tuple[int, ...] | None], Reader]
     resize: ResizeMode
     channels: int

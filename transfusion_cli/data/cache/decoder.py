@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
@@ -21,6 +21,8 @@ from transfusion_cli.files import itself
 
 Part = tuple[list[int], np.ndarray, dict[int, str], OSError | None]
 """Positions, their records, why some cannot be read, and why writing failed, if it did."""
+
+T = TypeVar("T")
 
 
 class Decoder(Dataset[Part]):
@@ -88,7 +90,7 @@ class _Writer:
         self.file.write(image.data)
 
 
-def decoded(decoder: Decoder, chunks: list[list[int]], workers: int) -> Iterator[Part]:
+def decoded(decoder: Dataset[T], chunks: list[list[int]], workers: int) -> Iterator[T]:
     """Decode chunks of positions over several processes; 0 and 1 decode in this one.
 
     Processes of a DataLoader end by themselves when this one is killed.

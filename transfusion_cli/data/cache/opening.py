@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from pathlib import Path
@@ -18,7 +19,7 @@ from transfusion_cli.errors import UserError
 
 
 def open_cache(
-    contents: Contents, folder: Path, wanted: tuple[int, int], split: Split, looked_at: set[Path] | None
+    contents: Contents, folder: Path, wanted: tuple[int, ...], split: Split, looked_at: set[Path] | None
 ) -> CachedReader:
     """Open a cache for the images of one split.
 
@@ -27,14 +28,14 @@ def open_cache(
     Args:
         contents: what it holds.
         folder: the folder of caches.
-        wanted: height and width of the images.
+        wanted: sides of the images.
         split: the split.
         looked_at: caches whose source files were compared already; this one joins them. None compares none.
 
     Raises:
         UserError: no such cache, a damaged one, files that were replaced, or images of the split that are not in it.
     """
-    for size in sorted(_sizes(folder), key=lambda size: (size != wanted, size[0] * size[1])):
+    for size in sorted(_sizes(folder), key=lambda size: (size != wanted, math.prod(size))):
         place = CachePlace.of(contents, folder, size) if _serves(size, wanted, contents.resize) else None
         if place is not None and place.path.is_dir():
             reader = CachedReader(place)
@@ -62,28 +63,31 @@ def _require_sources(place: CachePlace) -> None:
         )
 
 
-def _hint(folder: Path, size: tuple[int, int]) -> str:
+def _hint(folder: Path, size: tuple[int, ...]) -> str:
     return (
         "With the --config and the --data flags of this run: "
         f"transfusion data prepare --data.cache {shlex.quote(str(folder))} --size {_named(size)}"
     )
 
 
-def _named(size: tuple[int, int]) -> str:
-    return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
+def _named(size: tuple[int, ...]) -> str:
+    return str(size[0]) if len(set(size)) == 1 else "x".join(map(str, size))
 
 
-def _sizes(folder: Path) -> set[tuple[int, int]]:
+def _sizes(folder: Path) -> set[tuple[int, ...]]:
     """Sizes in a folder of caches."""
-    found = (re.fullmatch(r"(\d{1,5})x(\d{1,5})-[0-9a-f]{16}", path.name) for path in folder.glob("*x*-*"))
-    return {(int(match[1]), int(match[2])) for match in found if match}
+    found = (re.fullmatch(r"(\d{1,5}(?:x\d{1,5}){1,2})-[0-9a-f]{16}", path.name) for path in folder.glob("*x*-*"))
+    return {tuple(map(int, match[1].split("x"))) for match in found if match}
 
 
-def _serves(cached: tuple[int, int], wanted: tuple[int, int], resize: ResizeMode) -> bool:
+def _serves(cached: tuple[int, ...], wanted: tuple[int, ...], resize: ResizeMode) -> bool:
     """Whether resizing from a cached size gives what resizing from the source would."""
-    height, width = wanted
     if cached == wanted:
         return True
-    if cached[0] < height or cached[1] < width or resize == "pad":  # the margin depends on the size
+    if len(cached) != len(wanted) or resize == "pad":  # the margin depends on the size
         return False
-    return resize == "stretch" or cached[0] * width == cached[1] * height
+    if any(side < least for side, least in zip(cached, wanted, strict=True)):
+        return False
+    return resize == "stretch" or all(
+        side * wanted[0] == cached[0] * least for side, least in zip(cached, wanted, strict=True)
+    )

@@ -29,19 +29,19 @@ class CachePlace:
     Args:
         folder: the folder of caches.
         key: hash of all that decides the pixels but the files' contents, with the size in front.
-        size: height and width.
+        size: height and width, or depth, height and width.
         channels: 1 or 3.
         sources: where the images come from.
     """
 
     folder: Path
     key: str
-    size: tuple[int, int]
+    size: tuple[int, ...]
     channels: int
     sources: Sources
 
     @classmethod
-    def of(cls, contents: Contents, folder: Path, size: tuple[int, int]) -> CachePlace:
+    def of(cls, contents: Contents, folder: Path, size: tuple[int, ...]) -> CachePlace:
         """Find the place. Which part of the samples a run uses makes no difference, nor where their files are."""
         table, rows = contents.samples, contents.rows
         sources = Sources(contents, size)
@@ -52,7 +52,7 @@ class CachePlace:
         for names in (table.ids, table.ids if table.paths is None else table.paths):
             for start in range(0, len(rows), 1 << 16):  # in parts, since a million texts are a quarter of a GB
                 digest.update("\n".join(names[rows[start : start + (1 << 16)]].tolist()).encode())
-        return cls(folder, f"{size[0]}x{size[1]}-{digest.hexdigest()[:16]}", size, contents.channels, sources)
+        return cls(folder, f"{'x'.join(map(str, size))}-{digest.hexdigest()[:16]}", size, contents.channels, sources)
 
     @property
     def rows(self) -> np.ndarray:
@@ -61,7 +61,7 @@ class CachePlace:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of its images: (n, H, W) or (n, H, W, 3)."""
+        """Shape of its images: (n, H, W) or (n, H, W, 3), of volumes (n, D, H, W)."""
         return (len(self.rows), *self.size, *((3,) if self.channels == 3 else ()))
 
     @property

@@ -36,10 +36,10 @@ class Sources:
 
     Args:
         contents: what the cache holds.
-        size: height and width of its images.
+        size: sides of its images.
     """
 
-    def __init__(self, contents: Contents, size: tuple[int, int]) -> None:
+    def __init__(self, contents: Contents, size: tuple[int, ...]) -> None:
         splits: tuple[Split, ...] = ("train", "val", "test", "predict")
         self.rows, self.split = contents.rows, contents.samples.split
         self.readers: dict[str, Reader] = {
@@ -76,6 +76,11 @@ class Sources:
         size, changed = self._size_and_time(position)  # first: what changes from now on will have another time
         return size, changed, 0 if size < 0 else self._content(position)
 
+    def sizes_and_times(self, positions: np.ndarray) -> np.ndarray:
+        """Size and time of change in ns of some files, int64 (n, 2); the size is -1 where there is none."""
+        found = _in_threads(self._size_and_time, positions, "looking at the times of")
+        return np.array(found, dtype=np.int64).reshape(-1, 2)
+
     def held_records(self) -> np.ndarray:
         """Records of the files that hold many images, as they are now."""
         held = np.arange(len(self.rows), len(self))
@@ -96,8 +101,7 @@ class Sources:
             Positions.
         """
         known = np.flatnonzero(records["state"])
-        now = np.array(_in_threads(self._size_and_time, known, "looking at the times of"), dtype=np.int64)
-        sizes, times = now.reshape(-1, 2).T
+        sizes, times = self.sizes_and_times(known).T
         then = records[known]
         differs = (sizes >= 0) & (sizes != then["size"])
         doubtful = np.flatnonzero((sizes >= 0) & ~differs & (times != then["time"]))

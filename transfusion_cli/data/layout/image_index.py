@@ -134,23 +134,33 @@ def _yes(column: pd.Series) -> np.ndarray | None:
 
 
 def patients_from_paths(index: ImageIndex, pattern: str) -> np.ndarray:
-    """Patient of each image: what a regular expression (its first group) finds in the path.
+    """Patient of each image: what a regular expression finds in the path; see ``patients_from_pattern``."""
+    return patients_from_pattern(index.paths, pattern)
 
-    An image without a match counts as a patient of its own.
+
+def patients_from_pattern(names: np.ndarray, pattern: str, what: str = "path") -> np.ndarray:
+    """Patient of each sample: what a regular expression (its first group) finds in its name.
+
+    A sample without a match counts as a patient of its own.
+
+    Args:
+        names: paths or other names (N,).
+        pattern: the expression.
+        what: the names are, for messages.
 
     Raises:
-        UserError: the pattern is no regular expression, or matches no path at all.
+        UserError: the pattern is no regular expression, or matches no name at all.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise UserError(f"patient_pattern {pattern!r} is no regular expression: {error}") from error
-    found = sum(expression.search(path) is not None for path in index.paths)
+    found = sum(expression.search(name) is not None for name in names)
     if not found:
-        raise UserError(f"patient_pattern {pattern!r} matches no path, for example not {str(index.paths[0])!r}")
-    if found < (total := len(index.paths)):
-        log.warning("patient_pattern matches %d of %d paths; each of the rest is its own patient", found, total)
-    return patients_from_names(index.paths, expression)
+        raise UserError(f"patient_pattern {pattern!r} matches no {what}, for example not {str(names[0])!r}")
+    if found < (total := len(names)):
+        log.warning("patient_pattern matches %d of %d %ss; each of the rest is its own patient", found, total, what)
+    return patients_from_names(names, expression)
 
 
 def patients_from_names(names: Iterable[str], expression: re.Pattern[str]) -> np.ndarray:

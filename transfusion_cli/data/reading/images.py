@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from transfusion_cli.data.reading.gzipped import inflate
 from transfusion_cli.data.reading.intensity import Window, require_finite, scale
 from transfusion_cli.data.reading.tiff import read_tiff
 from transfusion_cli.errors import UserError
@@ -28,14 +29,15 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
 """What Pillow may decode: of its fifty kinds some are never tested, and EPS is a program that Ghostscript runs."""
 
 _DEEP_MODES = {"I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+"""What damaged files raise, and what is no image."""
 
 
 def read_image(
     path: Path | str,
     channels: int = 3,
     window: Window | None = None,
-    at_least: tuple[int, int] | None = None,
+    at_least: tuple[int, ...] | None = None,
 ) -> np.ndarray:
     """Read one image.
 
@@ -62,7 +64,7 @@ def read_image(
     """
     path = Path(path)
     try:
-        if _is_dicom(path):
+        if is_dicom(path):
             from transfusion_cli.data.reading.dicom import read_dicom
 
             image = read_dicom(path, window)
@@ -70,7 +72,7 @@ def read_image(
             image = _read_with_pillow(path, channels, window, at_least)
     except FileNotFoundError:
         raise UserError(f"Image not found: {path}\nCheck --data.root and the paths in the table.") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"Not a readable image: {path}\n{reason}\nReplace the file or remove its row; --data.verify true finds all."
@@ -79,22 +81,27 @@ def read_image(
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Open a file with Pillow, if it is of a kind meant here, whatever its name.
+    """Open a file with Pillow, if it is of a kind meant here, whatever its name; gzipped where that ends in ``.gz``.
 
     Raises:
         OSError: missing, or nothing of the kind.
     """
-    return Image.open(path, formats=_FORMATS)
+    return Image.open(inflate(path) if path.suffix == ".gz" else path, formats=_FORMATS)
 
 
-def _is_dicom(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, by its ending or, where that says nothing, by its mark.
+
+    Raises:
+        OSError: missing.
+    """
     if path.suffix.lower() in EXTENSIONS:
         return path.suffix.lower() in _DICOM
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
 
-def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least: tuple[int, int] | None) -> np.ndarray:
+def _read_with_pillow(path: Path, channels: int, window: Window | None, at_least: tuple[int, ...] | None) -> np.ndarray:
     try:
         with open_picture(path) as file:
             mode = "L" if channels == 1 else "RGB"

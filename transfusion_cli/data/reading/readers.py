@@ -51,7 +51,7 @@ class FileReader:
         paths: np.ndarray,
         channels: int,
         window: Window | None = None,
-        at_least: tuple[int, int] | None = None,
+        at_least: tuple[int, ...] | None = None,
         process: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.root, self.paths, self.channels, self.window, self.at_least = root, paths, channels, window, at_least

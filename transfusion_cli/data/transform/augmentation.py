@@ -21,6 +21,8 @@ Spec = list[str | dict[str, Any]]
 OWN = ("albumentations", "transfusion_cli")
 """Packages whose transforms anybody may name."""
 
+EXAMPLE = "[{HorizontalFlip: {p: 0.5}}, {Affine: {rotate: [-7, 7]}}]"
+
 _PLACEMENT = {
     "transfusion_cli.data.placement.Placement": {
         "scale": [0.95, 1.05],
@@ -32,6 +34,11 @@ _PLACEMENT = {
 _EXPOSURE = {"RandomBrightnessContrast": {"brightness_limit": 0.1, "contrast_limit": 0.1, "p": 0.5}}
 _STAIN = {"ColorJitter": {"brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue": 0.02, "p": 0.5}}
 
+_TURNED = {
+    "transfusion_cli.data.placement.Placement": {"scale": [0.8, 1.25], "rotate": [-45, 45], "p": 0.5},
+}
+_EYE = {"ColorJitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.02, "p": 0.8}}
+
 DEFAULTS: dict[str, Spec] = {
     # Bodies have sides and stand upright: a mirrored chest shows the heart on the right (dextrocardia), a mirrored
     # left kidney is a right one. So nothing flips, and the pose varies as much as it does between two exposures.
@@ -41,6 +48,9 @@ DEFAULTS: dict[str, Spec] = {
     # Microscope slides and skin have no up or side: the eight symmetries of the square.
     "any_side": [{"D4": {"p": 1.0}}, _EXPOSURE],
     "any_side_colour": [{"D4": {"p": 1.0}}, _STAIN],
+    # A vessel runs in any direction, and is as wide as the camera's angle and the distance from the disc make it. Light
+    # and pigment change from eye to eye more than a stain does. For patches of any shape, so mirrors in place of D4.
+    "vessels": ["HorizontalFlip", "VerticalFlip", _TURNED, _EYE],
 }
 
 
@@ -67,7 +77,16 @@ def _lookup(name: str) -> type:
     raise UserError(f"augmentation: no albumentations transform {name!r}\n{did_you_mean(class_name, names)}")
 
 
-def _name_and_arguments(item: Any) -> tuple[str, dict[str, Any]]:
+def name_and_arguments(item: Any, example: str) -> tuple[str, dict[str, Any]]:
+    """Take an item of a list of transforms apart.
+
+    Args:
+        item: a name, a name with arguments, or ``class_path`` and ``init_args``.
+        example: a list of transforms, for the error.
+
+    Raises:
+        UserError: it is something else.
+    """
     match item:
         case str(name):
             return name, {}
@@ -82,7 +101,7 @@ def _name_and_arguments(item: Any) -> tuple[str, dict[str, Any]]:
     raise UserError(
         f"augmentation: {item!r} is not a transform\n"
         "Each item is a name with its arguments, for example\n"
-        "  augmentation: [{HorizontalFlip: {p: 0.5}}, {Affine: {rotate: [-7, 7]}}]"
+        f"  augmentation: {example}"
     )
 
 
@@ -101,7 +120,7 @@ def build_transforms(spec: Spec) -> list[Any]:
 
 
 def _build(item: object) -> Any:
-    name, arguments = _name_and_arguments(item)
+    name, arguments = name_and_arguments(item, EXAMPLE)
     kind = _lookup(name)
     if "transforms" in arguments:
         arguments["transforms"] = build_transforms(arguments["transforms"])
@@ -131,26 +150,35 @@ class Augmentation:
         self.compose = _albumentations().Compose(build_transforms(spec))
         for item in spec:
             # OneOf a single transform applies it whatever its own probability.
-            self._try(_name_and_arguments(item)[0], _build({"OneOf": {"transforms": [item], "p": 1.0}}))
+            name, _ = name_and_arguments(item, EXAMPLE)
+            [alone] = build_transforms([{"OneOf": {"transforms": [item], "p": 1.0}}])
+            self._try(name, alone)
 
     def _try(self, name: str, transform: Any) -> None:
-        blank = np.zeros((32, 32) if self.channels == 1 else (32, 32, 3), np.uint8)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                transform(image=blank)
+                transform(**self.blank())
             except Exception as error:  # whatever a transform, the user's own included, may raise
                 kind = "grey" if self.channels == 1 else "colour"
                 raise UserError(
                     f"augmentation: {name} does not work on {kind} 8-bit images\n{str(error).splitlines()[0]}"
                 ) from error
 
+    def blank(self) -> dict[str, np.ndarray]:
+        """What transforms are tried on."""
+        return {"image": np.zeros((32, 32) if self.channels == 1 else (32, 32, 3), np.uint8)}
+
     def __call__(self, image: np.ndarray, epoch: int, row: int) -> np.ndarray:
         """Change one image, (H, W) or (H, W, 3), uint8 or float32 in [0, 1]; shape and type stay."""
-        rng = np.random.Generator(np.random.PCG64([self.seed, epoch, row]))
+        return self.change(np.random.Generator(np.random.PCG64([self.seed, epoch, row])), image=image)["image"]
+
+    def change(self, rng: np.random.Generator, image: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:
+        """Change one image, and what goes with it, with the randomness of a generator."""
         self.compose.set_random_state(rng, random.Random(int(rng.integers(2**62))))
         try:
-            changed = self.compose(image=image)["image"]
+            everything: dict[str, np.ndarray] = self.compose(image=image, **others)
+            changed = everything["image"]
         except (ValueError, TypeError, NotImplementedError) as error:
             raise UserError(f"augmentation failed on a {image.dtype} image: {str(error).splitlines()[0]}") from error
         if changed.shape != image.shape:
@@ -159,4 +187,5 @@ class Augmentation:
                 "It works on images already at the size of the network and must keep it\n"
                 f"Give cropping or resizing transforms size: [{image.shape[0]}, {image.shape[1]}]"
             )
-        return np.asarray(np.clip(changed, 0.0, 1.0) if image.dtype == np.float32 else changed)
+        bounded = np.clip(changed, 0.0, 1.0) if image.dtype == np.float32 else changed
+        return everything | {"image": np.asarray(bounded)}

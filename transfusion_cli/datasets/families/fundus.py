@@ -59,7 +59,7 @@ class FundusDataModule(ImageFilesDataModule):
         counts = grades if self.task == "grade" else (sum(grades[:2]), sum(grades[2:]))
         return {f"class:{name}": count for name, count in zip(self.class_names, counts, strict=True)}
 
-    def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, int] | None) -> FileReader:
+    def file_reader(self, folder: "Path", paths: np.ndarray, size: tuple[int, ...] | None) -> FileReader:
         """Read files and prepare them; decoded large enough for a disc of half the image's side."""
         if size is None or not (self.circle_crop or self.local_average):
             return super().file_reader(folder, paths, size)

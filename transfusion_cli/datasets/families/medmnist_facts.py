@@ -1,4 +1,4 @@
-"""Facts about the two-dimensional MedMNIST v2 sets (Yang et al. 2023, doi:10.1038/s41597-022-01721-8)."""
+"""Facts about the MedMNIST v2 sets (Yang et al. 2023, doi:10.1038/s41597-022-01721-8)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ Flag = Literal[
     "organamnist",
     "organcmnist",
     "organsmnist",
+    "organmnist3d",
+    "nodulemnist3d",
+    "adrenalmnist3d",
+    "fracturemnist3d",
+    "vesselmnist3d",
+    "synapsemnist3d",
 ]
 Size = Literal[28, 64, 128, 224]
 
@@ -35,9 +41,11 @@ class MedMNISTFacts:
         channels: 1 for grey, 3 for colour.
         counts: published numbers of training, validation and test images.
         md5: checksum of the file of each image size.
-        augmentation: key of ``augmentation.DEFAULTS`` that suits the images.
+        augmentation: key of ``augmentation.DEFAULTS``, or ``volumes.DEFAULTS``, that suits the images.
         class_names: in the order of the labels.
         licence: of the data.
+        dims: axes of the images.
+        shapes: whether the images are shapes, full inside and empty outside, so that their size alone tells something.
     """
 
     target: Target
@@ -47,6 +55,8 @@ class MedMNISTFacts:
     augmentation: str
     class_names: list[str]
     licence: str = "CC BY 4.0"
+    dims: Literal[2, 3] = 2
+    shapes: bool = False
 
 
 FACTS: dict[Flag, MedMNISTFacts] = {
