@@ -31,6 +31,8 @@ class RunFolder:
         """Which sample is in which split."""
         self.split_hash = self.path / "split.sha256"
         """By which a changed split is known."""
+        self.preprocessing = self.path / "preprocessing.json"
+        """What was made of volumes."""
         self.metrics = self.path / "metrics.csv"
         """What was logged."""
         self.steps_to_target = self.path / "steps_to_target.json"
@@ -41,6 +43,8 @@ class RunFolder:
         """What the test found, sample by sample."""
         self.predictions = self.path / "predictions.csv"
         """The same of ``predict``."""
+        self.masks = self.path / "masks"
+        """Folder of the masks that ``predict`` writes."""
         self.checkpoints = self.path / "checkpoints"
         """Folder of the checkpoints."""
         self.best = self.checkpoints / "best.ckpt"
@@ -94,6 +98,11 @@ class RunFolder:
         """The newest configuration of a checkpoint's run."""
         run = cls.holding(ckpt_path)
         return None if run is None else run.newest_config
+
+    @classmethod
+    def preprocessing_of(cls, ckpt_path: str | Path | None) -> Path | None:
+        """What a checkpoint's run made of volumes."""
+        return next((run.preprocessing for run in cls.around(ckpt_path) if run.preprocessing.is_file()), None)
 
     @classmethod
     def split_of(cls, ckpt_path: str | Path | None) -> Path | None:

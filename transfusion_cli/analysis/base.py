@@ -5,8 +5,10 @@ from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
 from transfusion_cli import analysis
+from transfusion_cli.analysis.networks import Network
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.figure import Figure
+from transfusion_cli.tasks.classification import ClassificationTask
 
 
 class Findings(NamedTuple):
@@ -34,6 +36,12 @@ class Analysis:
 
     networks: ClassVar[int] = 1
     """How many it takes at least."""
+
+    def refuses(self, network: Network) -> str:
+        """Why a network will not do, as a clause; empty where it will."""
+        if isinstance(network.task, ClassificationTask):
+            return ""
+        return f"{self.name} compares what networks see in whole images, and {network.name} marks parts of them"
 
     def add_flags(self, add: Callable[..., Any]) -> None:
         """Declare the flags that this analysis alone reads from ``Workbench.options``.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transfusion_cli.analysis.base import Analysis, Findings
+from transfusion_cli.analysis.networks import Network
 from transfusion_cli.analysis.style import FONT, new_figure
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.figure import Figure
@@ -27,6 +28,10 @@ class Filters(Analysis):
     """First-layer filters, and how much they are like Gabor's."""
 
     name = "filters"
+
+    def refuses(self, network: Network) -> str:
+        """Networks for volumes."""
+        return "" if network.task.dims == 2 else f"filters draws filters of images, and {network.name} is for volumes"
 
     def run(self, bench: Workbench) -> Findings:
         """Look, beside what white noise would reach."""
@@ -51,7 +56,8 @@ def grey_filters(network: nn.Module) -> Tensor:
     Raises:
         UserError: the network has no single first convolution.
     """
-    return first_convolution(network)[1].weight.detach().float().mean(dim=1).cpu()
+    weight = first_convolution(network)[1].weight
+    return weight.detach().float().mean(dim=1).cpu()
 
 
 def stretched(filters: Tensor) -> Tensor:

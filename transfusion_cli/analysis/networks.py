@@ -8,7 +8,7 @@ from transfusion_cli.analysis.spec import Spec
 from transfusion_cli.analysis.subject import Subject
 from transfusion_cli.analysis.taps import default_layers, matching_layers
 from transfusion_cli.errors import UserError
-from transfusion_cli.tasks.classification import ClassificationTask
+from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.restore import make_task, restore, saved_arguments
 
 
@@ -23,7 +23,7 @@ class Network:
     """
 
     spec: Spec
-    task: ClassificationTask
+    task: TransferTask
     name: str
 
     @property
@@ -74,7 +74,7 @@ def load_networks(specs: list[Spec], template: dict[str, Any] | None = None) -> 
     return networks
 
 
-def load_task(spec: Spec, template: dict[str, Any]) -> ClassificationTask:
+def load_task(spec: Spec, template: dict[str, Any]) -> TransferTask:
     """Build one network, in evaluation mode.
 
     Args:
@@ -91,7 +91,5 @@ def load_task(spec: Spec, template: dict[str, Any]) -> ClassificationTask:
         section = saved_arguments(spec.path)
         task = make_task({**section, "transfer": plain} if spec.kind == "pretrained" else section)
         task.build()
-    if not isinstance(task, ClassificationTask):
-        raise UserError(f"{spec.text} is no classification network.\nGive the checkpoint of one.")
     task.requires_grad_(False)
     return task.eval()

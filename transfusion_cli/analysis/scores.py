@@ -8,18 +8,20 @@ from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.targets import Target
+from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.classification import ClassificationTask
 
 Metrics = Callable[[Tensor, Tensor], dict[str, float]]
 """Metrics by name of logits (N, outputs) and targets, such as loss and AUROC."""
 
 
-def scores_for(task: ClassificationTask, data: MedicalDataModule) -> Metrics:
+def scores_for(task: TransferTask, data: MedicalDataModule) -> Metrics:
     """Loss, AUROC and accuracy of a task's logits.
 
     Raises:
         UserError: the data have other classes than the network.
     """
+    assert isinstance(task, ClassificationTask)
     if list(task.class_names) != list(data.class_names) or task.target != data.target:
         raise UserError(
             f"The network tells {', '.join(task.class_names[:4])}; the data have "

@@ -5,9 +5,10 @@ from itertools import cycle
 
 from matplotlib.axes import Axes
 
+from transfusion_cli.drawing import COLORS
 from transfusion_cli.figure import Figure
-from transfusion_cli.reports.figures import COLORS, STYLES
 from transfusion_cli.reports.figures import FONT as FONT
+from transfusion_cli.reports.figures import STYLES
 
 TITLES = {"loss": "Loss", "auroc": "AUROC", "accuracy": "Accuracy"}
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transfusion_cli.analysis import tables
 from transfusion_cli.analysis.base import Analysis, Findings
 from transfusion_cli.analysis.measures.effective_rank import effective_rank
+from transfusion_cli.analysis.networks import Network
 from transfusion_cli.analysis.style import draw_legend, new_axes, new_figure, put_layers, styles
 from transfusion_cli.analysis.workbench import Workbench
 from transfusion_cli.figure import Figure
@@ -23,6 +24,10 @@ class Weights(Analysis):
     """Movement of tensors and stages between each two networks, and effective ranks of each."""
 
     name = "weights"
+
+    def refuses(self, network: Network) -> str:
+        """Nothing: every network has weights."""
+        return ""
 
     def run(self, bench: Workbench) -> Findings:
         """Measure; the figure of movement keeps to before and after training where there is such a pair."""

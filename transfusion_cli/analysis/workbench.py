@@ -15,6 +15,8 @@ from transfusion_cli.analysis.networks import Network
 from transfusion_cli.analysis.subject import Batch, Subject
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.loader import MedicalLoader
+from transfusion_cli.data.masks.base import MaskDataModule
+from transfusion_cli.errors import UserError
 
 
 @dataclass
@@ -37,6 +39,11 @@ class Workbench:
     def data(self) -> MedicalDataModule:
         """The data, with images of the size that the networks take."""
         data = self.make_data()
+        if isinstance(data, MaskDataModule):
+            raise UserError(
+                f"{type(data).__name__} has masks, and analyses look at whole images with labels.\n"
+                "Give other data by --config FILE, or choose --what weights filters"
+            )
         data.prepare_data()
         data.setup("test" if self.options.split == "test" else "fit")
         return data

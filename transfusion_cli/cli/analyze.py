@@ -20,9 +20,13 @@ from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import require_writable, whole_file, write_text
+from transfusion_cli.targets import MASK_TARGETS
+from transfusion_cli.tasks.classification import ClassificationTask
 from transfusion_cli.versions import free_path
 
 log = logging.getLogger(__name__)
+
+DEFAULT = ("similarity", "weights", "filters")
 
 USAGE = """\
 %(prog)s NETWORK [NETWORK ...] [options]
@@ -50,13 +54,16 @@ def run(verb: str, args: list[str]) -> Path:
     own, rest = parser.parse_known_args(args[count:])
     if not count:
         raise UserError("Networks come first: transfusion analyze NETWORK NETWORK ... --what similarity")
-    if count == 1 and (alone := [w for w in own.what if known[w].networks > 1]):
+    if count == 1 and (alone := [w for w in own.what or DEFAULT if known[w].networks > 1]):
         raise UserError(f"{alone[0]} compares two networks or more.\nAdd one, such as init:{args[0]}")
     quieten()
     specs = [Spec.parse(text) for text in args[:count]]
     config = next((spec.config for spec in specs if spec.config is not None), None)
     loaded = networks(specs, rest)
-    layers = {network.name: network.layers(own.layers) for network in loaded}
+    own.what = choose(own.what, known, loaded)
+    # Of networks that mark parts of images, analyses look at weights alone.
+    looked_into = [network for network in loaded if own.layers or isinstance(network.task, ClassificationTask)]
+    layers = {network.name: network.layers(own.layers) for network in looked_into}
     bench = Workbench(loaded, own, lambda: data_module(config, rest), layers)
     folder = free_path((own.out or Path("analysis") / slug(network.name for network in bench.networks)).expanduser())
     require_writable(folder)
@@ -77,8 +84,9 @@ def flags(known: Mapping[str, Analysis]) -> OwnFlags:
     parser = OwnFlags("analyze", about, config=True)
     parser.usage = USAGE
     add = parser.add_argument
-    default = ["similarity", "weights", "filters"]
-    add("--what", nargs="+", choices=[*known], default=default, metavar="WHAT", help=f"of {', '.join(known)}")
+    add(
+        "--what", nargs="+", choices=[*known], metavar="WHAT", help=f"of {', '.join(known)}; the first three by default"
+    )
     add("--layers", nargs="+", metavar="GLOB", help="module names, * stops at dots, ** does not; stages by default")
     add("--split", choices=("train", "val", "test"), default="val", help="images to look at; val by default")
     add("--batches", type=natural, metavar="N", help="as many batches, spread over the split; all by default")
@@ -90,12 +98,31 @@ def flags(known: Mapping[str, Analysis]) -> OwnFlags:
     return parser
 
 
+def choose(asked: list[str] | None, known: Mapping[str, Analysis], loaded: list[Network]) -> list[str]:
+    """The analyses to make: those asked for, or of the usual ones those that these networks will do for.
+
+    Raises:
+        UserError: one that was asked for will not take a network.
+    """
+    refusals = {what: next(filter(None, map(one.refuses, loaded)), "") for what, one in known.items()}
+    refused = [what for what in asked or () if refusals[what]]
+    if refused:
+        fitting = " ".join(what for what, reason in refusals.items() if not reason)
+        raise UserError(f"{refusals[refused[0]]}.\nChoose others: --what {fitting}")
+    return asked or [what for what in DEFAULT if not refusals[what]]
+
+
 def networks(specs: list[Spec], rest: list[str]) -> list[Network]:
     """Load them; where all are drawn at random, the config says of what backbone."""
     template = None
     if all(spec.path is None for spec in specs):
         cli = DataCLI(rest)
-        facts = {"target": cli.datamodule.target, "class_names": cli.datamodule.class_names}
+        if cli.datamodule.target in MASK_TARGETS:
+            raise UserError(
+                "Networks that are all drawn at random are classifiers, and these data have masks.\n"
+                "Name a run too: transfusion analyze RUN random:1 --what weights filters"
+            )
+        facts = {name: getattr(cli.datamodule, name) for name in ("target", "class_names", "dims")}
         template = cli.own.model.init_args.as_dict() | facts
     return load_networks(specs, template)
 

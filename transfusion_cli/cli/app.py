@@ -1,10 +1,12 @@
 """LightningCLI, bent to this program's habits."""
 
+import json
 import logging
 import os
 import random
 import shlex
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 from jsonargparse import Namespace
@@ -14,13 +16,14 @@ from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from transfusion_cli.cli import recording, slurm
-from transfusion_cli.cli.config.before_training import check_monitors, check_trainer
+from transfusion_cli.cli.config.before_training import check_kinds, check_monitors, check_trainer
 from transfusion_cli.cli.config.config_file import ConfigFile
 from transfusion_cli.cli.config.names import import_all
 from transfusion_cli.cli.config.parser import Parser
 from transfusion_cli.cli.config.resume import with_checkpoint
 from transfusion_cli.cli.config.sources import Sources
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.masks.base import MaskDataModule
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 from transfusion_cli.inspection.depth import depth_remark
@@ -73,6 +76,8 @@ LINKED = {
     "--model.seed": "--seed_everything",
     "--model.target": "the data",
     "--model.class_names": "the data",
+    "--model.dims": "the data",
+    "--model.regions": "the data",
     "--model.image_size": "--data.image_size",
 }
 """Keys that one part of the config tells another, and from where."""
@@ -89,9 +94,11 @@ def seed(value: int | str | bool) -> int:
     return int(inherited or random.SystemRandom().randrange(2**32))
 
 
-def side(image_size: int | tuple[int, int] | None) -> int | None:
-    """The longer side, for architectures that fix their input."""
-    return max(image_size) if isinstance(image_size, tuple | list) else image_size
+def sides(image_size: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
+    """One side, or height and width, for architectures that fix their input; none of those takes volumes."""
+    if isinstance(image_size, tuple | list):
+        return tuple(image_size) if len(image_size) == 2 else max(image_size)
+    return image_size
 
 
 class TransfusionCLI(LightningCLI):
@@ -162,7 +169,7 @@ class TransfusionCLI(LightningCLI):
                 case "the data":
                     parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
                 case "--data.image_size":
-                    parser.link_arguments("data.init_args.image_size", "model.init_args.image_size", compute_fn=side)
+                    parser.link_arguments("data.init_args.image_size", "model.init_args.image_size", compute_fn=sides)
                 case _:
                     parser.link_arguments("seed_everything", f"{section}.init_args.{name}")
 
@@ -190,6 +197,8 @@ class TransfusionCLI(LightningCLI):
         self.config = parser.parse_args(args)
         check_classes(self.config)
         own = self.own
+        if own.get("checkpoint.monitor") == MONITOR and not self.sources.locate(MONITOR):
+            own["checkpoint.monitor"] = getattr(locate(own["model.class_path"]), "monitor", MONITOR)
         if self.config.subcommand == "fit" and own.get("checkpoint.dirpath") is not None:
             raise UserError(
                 f"checkpoint.dirpath cannot be set{self.sources.locate('dirpath')}.\n"
@@ -229,6 +238,7 @@ class TransfusionCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build everything, and let the data follow the split of the run."""
+        check_kinds(*(locate(self.own[f"{part}.class_path"]) for part in ("data", "model")))
         super().instantiate_classes()
         follow(self.datamodule, self.own.ckpt_path, self.own.split)
         if self.config.subcommand == "fit" and self.own.ckpt_path and self.own.split != "run":
@@ -329,7 +339,8 @@ class TransfusionCLI(LightningCLI):
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=kept, verbose=False)
             table = recording.table(self.trainer)
         if self.trainer.is_global_zero:
-            print(f"\n{summary(self.folder, best, self.model.audit(), table, self.trust)}")
+            files = not (self.model.dims == 3 and self.model.learns == "labels")  # GivenImages reads no volumes
+            print(f"\n{summary(self.folder, best, self.model.audit(), table, self.trust, files)}")
 
     def after_predict(self) -> None:
         """Say where the predictions are."""
@@ -355,10 +366,13 @@ def look_at(data: MedicalDataModule) -> None:
 
 
 def follow(data: MedicalDataModule, ckpt_path: str | Path | None, authority: Authority) -> None:
-    """Let a data module know the split of the run that a checkpoint belongs to, where it lies beside it."""
+    """Let a data module know split and preprocessing of a checkpoint's run, where they lie beside it."""
     split = RunFolder.split_of(ckpt_path)
     data.authority = authority
     data.run_split = None if split is None else RunSplit.read(split)
+    made = RunFolder.preprocessing_of(ckpt_path)
+    if made is not None and isinstance(data, MaskDataModule):
+        data.preprocessing = json.loads(made.read_text(encoding="utf-8"))
 
 
 def wanted(callback: Callback | None, config: dict[str, Any]) -> bool:

@@ -1,12 +1,17 @@
 """``transfusion check``: would this config run?"""
 
+import logging
 from typing import Any
 
 import numpy as np
 
 from transfusion_cli.cli.app import TransfusionCLI, look_at
 from transfusion_cli.cli.quiet import quieten
+from transfusion_cli.data.masks.base import MaskDataModule
 from transfusion_cli.data.samples import SPLITS, SampleTable
+from transfusion_cli.tasks.usual_rates import rate_remark
+
+log = logging.getLogger(__name__)
 
 
 class CheckCLI(TransfusionCLI):
@@ -25,19 +30,28 @@ class CheckCLI(TransfusionCLI):
             return
         data = self.datamodule
         print(f"What trains\n{self.model.audit()}\n")
+        own, optimizer = self.model.transferred, self.model.optimisation.optimizer
+        odd = next(filter(None, (rate_remark(own, phase, optimizer(own, phase)) for phase in own.plan)), None)
+        if odd is not None:
+            log.warning("%s", odd)
         print(f"Data: {type(data).__name__}, {data.target}: {', '.join(data.class_names)}")
         for split in SPLITS:
             rows = data.samples.rows(split)
             patients = 0 if data.samples.patients is None else len(np.unique(data.samples.patients[rows]))
-            print(f"  {split:<6}{len(rows):>10,} images" + (f" of {patients:,} patients" if patients else ""))
-        print(f"  split {data.split_hash[:12]}; {parting(data.samples)}\n")
-        print("One batch went forward and backward. Nothing was written.")
+            print(f"  {split:<6}{len(rows):>10,} {data.unit}" + (f" of {patients:,} patients" if patients else ""))
+        print(f"  split {data.split_hash[:12]}; {parting(data.samples, data.unit)}")
+        went = "\nOne batch went forward and backward"
+        if isinstance(data, MaskDataModule):
+            patches = f"{data.patches_per_case} of each case in an epoch, {data.batch_size} in a batch"
+            print(f"  patches of {' x '.join(map(str, data.size))}, {patches}")
+            went += ", and one case was predicted as a whole"
+        print(f"{went}. Nothing was written.")
 
 
-def parting(samples: SampleTable) -> str:
+def parting(samples: SampleTable, unit: str) -> str:
     """Whether patients keep to one split, as far as is known."""
     if samples.patients is None:
-        return "no patients are known, so that images of one may be in two splits"
+        return f"no patients are known, so that {unit} of one may be in two splits"
     inside = samples.split != ""
     pairs = np.unique(np.stack([samples.patients[inside], samples.split[inside]], axis=1), axis=0)
     _, splits = np.unique(pairs[:, 0], return_counts=True)

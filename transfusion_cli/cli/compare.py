@@ -6,6 +6,7 @@ from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.comparison.groups import Group, group_runs
 from transfusion_cli.comparison.table import table, write
 from transfusion_cli.errors import UserError
+from transfusion_cli.files import require_writable
 from transfusion_cli.reports.find_runs import find_runs
 from transfusion_cli.reports.run_record import RunRecord
 from transfusion_cli.run_folder import ROOT
@@ -26,7 +27,7 @@ def flags() -> OwnFlags:
     add("--against", metavar="NAME", help="compare all others with this one alone; by default each with each")
     add("--margin", type=float, default=0.01, metavar="X", help="a difference that would not matter (default 0.01)")
     add("--out", type=Path, metavar="FILE.csv", help="also write the numbers there, a row for each")
-    add("--figures", type=Path, metavar="DIR", help="also draw there: differences, ROC and precision-recall curves")
+    add("--figures", type=Path, metavar="DIR", help="also draw there: differences; of classes, ROC and PR curves")
     return parser
 
 
@@ -35,6 +36,12 @@ def run(verb: str, args: list[str]) -> list[Group]:
     own = flags().parse_args(args)
     if not own.margin >= 0:
         raise UserError(f"A margin is 0 or more, not {own.margin:g}.\nTry --margin 0.01")
+    if own.out is not None:
+        if own.out.expanduser().is_dir():
+            raise UserError(f"--out {own.out} is a folder.\nTry --out {own.out / 'compare.csv'}")
+        require_writable(own.out.expanduser().parent)
+    if own.figures is not None:
+        require_writable(own.figures.expanduser())
     groups = group_runs([RunRecord.read(folder) for folder in find_runs(own.runs, own.root)], own.metric)
     if len(groups) == 1 and (own.against or own.figures):
         raise UserError("There is one group of runs alone, with nothing to compare.\nName runs of another too.")
@@ -54,5 +61,5 @@ def run(verb: str, args: list[str]) -> list[Group]:
         if own.figures is not None:
             from transfusion_cli.comparison.figures import draw
 
-            print("\nDrawn:", *draw(differences, own.figures))
+            print("\nDrawn:", " ".join(map(str, draw(differences, own.figures))) or "nothing")
     return groups

@@ -11,14 +11,29 @@ from transfusion_cli.suggest import did_you_mean
 KEYS = {
     "": "config print_config help name root seed_everything test_after_fit ckpt_path data model early_stopping "
     "steps_to_target",
-    "data.": "root batch_size num_workers image_size augmentation train_fraction train_size balanced verify",
-    "model.": "backbone pretrained transfer optimizer lr_scheduler dropout class_weights label_smoothing focal_gamma",
+    "data.": "root batch_size num_workers image_size augmentation train_fraction train_size balanced verify "
+    "patch_size patches_per_case spacing cache",
+    "model.": "backbone pretrained transfer optimizer lr_scheduler dropout class_weights label_smoothing focal_gamma "
+    "decoder losses window",
     "checkpoint.": "monitor mode",
     "trainer.": "max_epochs accelerator devices strategy precision num_nodes limit_train_batches fast_dev_run",
 }
 """The keys met most; all of them would be megabytes."""
 
 FLAGS = [f"--{section}{key}" for section, keys in KEYS.items() for key in keys.split()]
+
+COMPARE = ("--root", "--metric", "--against", "--margin", "--out", "--figures")
+
+RANK = (
+    *("--candidates", "--score", "--images", "--split", "--halves", "--ac_corr", "--ac_corr_lr", "--outcomes"),
+    *("--outcome", "--static", "--target", "--table", "--features", "--seed", "--device", "--out"),
+)
+
+FILES = ("--ckpt_path", "--model.pretrained", "--input", "--out", "--candidates", "--outcomes", "--static", "--table")
+"""What a file follows."""
+
+FOLDERS = ("--data.root", "--root", "--resume", "--figures", "--features")
+"""What a folder follows."""
 
 SHELLS = {
     "bash": """\
@@ -34,6 +49,9 @@ _transfusion() {
         list) [[ $COMP_CWORD -eq 2 ]] && COMPREPLY=($(compgen -W "@LISTS@" -- "$current")); return ;;
         completion) [[ $COMP_CWORD -eq 2 ]] && COMPREPLY=($(compgen -W "@SHELLS@" -- "$current")); return ;;
     esac
+    local flags="@FLAGS@"
+    [[ $verb == compare ]] && flags="@COMPARE@"
+    [[ $verb == rank ]] && flags="@RANK@ $flags"
     case "$previous" in
         --model.transfer) COMPREPLY=($(compgen -W "@STRATEGIES@" -- "$current")) ;;
         --data) COMPREPLY=($(compgen -W "@DATASETS@" -- "$current")) ;;
@@ -41,9 +59,9 @@ _transfusion() {
             $(compgen -d -S / -- "$current")); compopt -o nospace 2>/dev/null ;;
         --trainer.accelerator) COMPREPLY=($(compgen -W "auto cpu gpu mps" -- "$current")) ;;
         --trainer.precision) COMPREPLY=($(compgen -W "32-true bf16-mixed 16-mixed" -- "$current")) ;;
-        --ckpt_path|--model.pretrained|--input) COMPREPLY=($(compgen -f -- "$current")) ;;
-        --data.root|--root|--resume) COMPREPLY=($(compgen -d -- "$current")) ;;
-        *) COMPREPLY=($(compgen -W "@FLAGS@" -- "$current") $(compgen -d -- "$current")) ;;
+        @FILES_OR@) COMPREPLY=($(compgen -f -- "$current")) ;;
+        @FOLDERS_OR@) COMPREPLY=($(compgen -d -- "$current")) ;;
+        *) COMPREPLY=($(compgen -W "$flags" -- "$current") $(compgen -d -- "$current")) ;;
     esac
 }
 complete -F _transfusion transfusion
@@ -67,9 +85,10 @@ _transfusion() {
         --config|-c) compadd -- @CONFIGS@; _files -g '*.y(a|)ml' ;;
         --trainer.accelerator) compadd -- auto cpu gpu mps ;;
         --trainer.precision) compadd -- 32-true bf16-mixed 16-mixed ;;
-        --ckpt_path|--model.pretrained|--input) _files ;;
-        --data.root|--root|--resume) _files -/ ;;
-        *) compadd -- @FLAGS@; _files -/ ;;
+        @FILES_OR@) _files ;;
+        @FOLDERS_OR@) _files -/ ;;
+        *) if [[ ${words[2]} == compare ]]; then compadd -- @COMPARE@; else compadd -- @FLAGS@; fi
+           [[ ${words[2]} == rank ]] && compadd -- @RANK@; _files -/ ;;
     esac
 }
 compdef _transfusion transfusion
@@ -92,8 +111,10 @@ complete -c transfusion -n '__transfusion_flag --data' -a '@DATASETS@'
 complete -c transfusion -n '__transfusion_flag --config -c' -a '@CONFIGS@ (__fish_complete_suffix .yaml)'
 complete -c transfusion -n '__transfusion_flag --trainer.accelerator' -a 'auto cpu gpu mps'
 complete -c transfusion -n '__transfusion_flag --trainer.precision' -a '32-true bf16-mixed 16-mixed'
-complete -c transfusion -n '__transfusion_flag --ckpt_path --model.pretrained --input' -F
-complete -c transfusion -n '__transfusion_flag --data.root --root --resume' -a '(__fish_complete_directories)'
+complete -c transfusion -n '__transfusion_flag @FILES@' -F
+complete -c transfusion -n '__transfusion_flag @FOLDERS@' -a '(__fish_complete_directories)'
+complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '@COMPARE@ (__fish_complete_directories)'
+complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@ @FLAGS@'
 complete -c transfusion -n '__transfusion_flag runs validate test predict' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'
 """,
@@ -122,6 +143,12 @@ def script(shell: str) -> str:
         "DATASETS": [name for name, _ in datasets()],
         "CONFIGS": shipped_configs(),
         "FLAGS": [*FLAGS, "--resume", "--input"],
+        "COMPARE": COMPARE,
+        "RANK": RANK,
+        "FILES": FILES,
+        "FILES_OR": ["|".join(FILES)],
+        "FOLDERS": FOLDERS,
+        "FOLDERS_OR": ["|".join(FOLDERS)],
     }
     text = SHELLS[shell]
     for name, values in words.items():

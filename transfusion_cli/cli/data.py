@@ -21,7 +21,7 @@ usage: transfusion data ACTION --config FILE [options]
 actions
   check       read every image: what is damaged, missing, there twice or in two splits, and how classes are spread
   prepare     decode every image once, at the size of the network, so that training need not
-  show        images with their labels, as the network gets them
+  show        images with their labels or masks, as the network gets them
 
 They read a config as fit does, and any key of it is a flag, such as --data.root DIR.
 More: transfusion data prepare --help

@@ -19,6 +19,8 @@ from transfusion_cli.versions import free_path
 WIDTH = 110
 """Columns that findings are wrapped to."""
 
+KINDS = ("min", "median", "max")
+
 MATRIX = 14
 """Labels up to which the terminal shows how often they come together."""
 
@@ -66,7 +68,7 @@ def counts_table(report: Report) -> str:
     data, counts = report.data, report.counts
     head = f"{type(data).__name__.removesuffix('DataModule')}, {data.target}"
     rows: list[list[str]] = [[head, *counts]]
-    rows.append(["images", *(f"{part['images']:,}" for part in counts.values())])
+    rows.append([data.unit, *(f"{part['images']:,}" for part in counts.values())])
     if report.table.patients is not None:
         rows.append(["patients", *(f"{part['patients']:,}" for part in counts.values())])
     for name in (*data.class_names, "unknown"):
@@ -76,7 +78,21 @@ def counts_table(report: Report) -> str:
         name = f"  {name}" if name != "unknown" or data.target != "multilabel" else "  labels unknown"
         shared = [(number, part["images"]) for number, part in zip(numbers, counts.values(), strict=True)]
         rows.append([name, *(_with_share(*pair) if "unknown" not in name else f"{pair[0]:,}" for pair in shared)])
-    return "\n".join(aligned(rows, numbers=True))
+    return "\n".join(aligned([*rows, *_voxels(report)], numbers=True))
+
+
+def _voxels(report: Report) -> list[list[str]]:
+    """Of masks, the share that each class has of all that is known, and what is not."""
+    counts = list(report.counts.values())
+    if "share_of_voxels" not in counts[0]:
+        return []
+    of = "pixels" if report.data.dims == 2 else "voxels"
+    rows = [[f"share of {of}", *([""] * len(counts))]]
+    for name in report.data.class_names:
+        rows += [[f"  {name}", *(f"{part['share_of_voxels'][name]:.3%}" for part in counts)]]
+    if any(part["ignored"] for part in counts):
+        rows.append(["  ignored, of all", *(f"{part['ignored']:.1%}" for part in counts)])
+    return rows
 
 
 def images_text(report: Report) -> str:
@@ -84,16 +100,23 @@ def images_text(report: Report) -> str:
     images, facts = report.images, report.as_dict()
     lines = []
     if images["read"]:
-        low, high = (f"{images['height'][k]:.0f} x {images['width'][k]:.0f}" for k in ("min", "max"))
+        sides = [side for side in ("depth", "height", "width") if side in images]
+        low, middle, high = (" x ".join(f"{images[s][k]:.0f}" for s in sides) for k in KINDS)
         often = " x ".join(map(str, images["most_frequent_size"]))
         share = images["share_of_most_frequent_size"]
         sizes = f"{images['sizes']:,} sizes, {often} the most frequent ({share:.0%})"
-        middle = f"{images['height']['median']:.0f} x {images['width']['median']:.0f}"
         spread = f"{sizes}; least {low}, median {middle}, greatest {high}" if images["sizes"] > 1 else f"all {often}"
-        lines.append(f"Size (height x width): {spread}")
+        lines.append(f"Size ({' x '.join(sides)}): {spread}")
+        if spacing := images.get("spacing"):
+            least, middle, most = (" x ".join(f"{spacing[axis][k]:.3g}" for axis in "zyx") for k in KINDS)
+            told = f"all {most}" if least == most else f"least {least}, median {middle}, greatest {most}"
+            lines.append(f"Spacing (z x y x x, mm): {told}")
         lines.append("Stored as: " + ", ".join(f"{kind} ({number:,})" for kind, number in images["kinds"].items()))
     if spread_of := facts.get("images_per_patient"):
-        lines.append("Images per patient: {min:.0f} to {max:.0f}, median {median:g}".format(**spread_of))
+        lines.append(
+            f"{report.data.unit.capitalize()} per patient: "
+            + "{min:.0f} to {max:.0f}, median {median:g}".format(**spread_of)
+        )
     if report.data.target == "multilabel" and len(report.data.class_names) <= MATRIX:
         lines += ["", "Labels together (samples that have both)", _matrix(report)]
     return "\n".join(lines) + "\n"

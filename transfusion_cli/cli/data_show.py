@@ -5,6 +5,7 @@ from pathlib import Path
 from transfusion_cli.cli.data_cli import DataCLI
 from transfusion_cli.cli.own_flags import OwnFlags
 from transfusion_cli.cli.quiet import quieten
+from transfusion_cli.data.masks.base import MaskDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import whole_file
 from transfusion_cli.inspection.contact_sheet import choose, contact_sheet, exhibits
@@ -35,7 +36,8 @@ def run(args: list[str]) -> Path:
     shown = exhibits(data, rows, own.split, own.epochs)
     with whole_file(path) as file:
         contact_sheet(data, shown, own.split).savefig(file, format="png")
-    print(f"Written to {path}: {len(rows)} samples of the {own.split} split.")
+    kind = "cases" if isinstance(data, MaskDataModule) else "samples"
+    print(f"Written to {path}: {len(rows)} {kind} of the {own.split} split.")
     for exhibit in shown:
         if exhibit.reason:
             print(exhibit.reason)

@@ -28,6 +28,7 @@ AFTER_STOP = {
     "check": "Nothing was written.",
     "data check": f"Nothing was written. {AGAIN}",
     "data prepare": "The same command goes on from here.",
+    "rank": "The same command goes on from here.",
 }
 """What to know after a stop, by verb, where no note says how to go on."""
 

@@ -21,13 +21,14 @@ VERBS = {
     "data": "transfusion_cli.cli.data",
     "analyze": "transfusion_cli.cli.analyze",
     "compare": "transfusion_cli.cli.compare",
+    "rank": "transfusion_cli.cli.rank",
     "runs": "transfusion_cli.cli.runs",
     "list": "transfusion_cli.cli.listing",
     "completion": "transfusion_cli.cli.completion",
 }
 """Verb to the module whose ``run(verb, args)`` answers it."""
 
-READS_CONFIGS = ("fit", "validate", "test", "predict", "check", "data", "analyze")
+READS_CONFIGS = ("fit", "validate", "test", "predict", "check", "data", "analyze", "rank")
 """Verbs whose configurations may have something imported."""
 
 HELP = """\
@@ -39,10 +40,11 @@ verbs
   fit         train, by a strategy, from pretrained weights; go on with a run by --resume RUN
   validate    RUN: metrics of its best epoch on the validation set
   test        RUN: metrics of its best epoch on the test set, with 95 % intervals
-  predict     RUN [--input FOLDER]: probabilities as a CSV file, of the test set or of any images
+  predict     RUN [--input FOLDER]: probabilities as a CSV file, or masks, of the test set or of any images
   check       parse, build, run one batch, say what trains and how the data split; writes nothing
   data        check | prepare | show: faults of the data, images decoded once for all runs, images with labels
   analyze     networks layer by layer: CCA and CKA beside chance, weights, filters, loss barrier, robustness, kNN
+  rank        candidates to transfer from, before any fine-tuning: LogME, AC-Corr and more; what scores are worth
   compare     runs side by side, over their seeds: steps to target, best validation, test
   runs        what runs there are: state, epochs, best metric, where
   list        strategies | datasets | backbones [FILTER] | configs

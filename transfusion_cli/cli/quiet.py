@@ -7,7 +7,10 @@ import warnings
 from typing import Any
 
 NOISE = (
-    (r".*overridden `on_after_batch_transfer` in `LightningModule`.*", "normalisation belongs to the task, on purpose"),
+    (
+        r".*overridden `(on_after|transfer)_batch_\w+` in `LightningModule`.*",
+        "that belongs to the task, on purpose",
+    ),
     (r"Found \d+ module\(s\) in eval mode.*", "what is frozen is in evaluation mode, on purpose"),
     (r".*isinstance\(treespec, LeafSpec\).*", "a deprecation inside Lightning"),
     (r"Checkpoint directory .* exists and is not empty.*", "a resumed run goes on in its own folder"),

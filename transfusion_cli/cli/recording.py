@@ -11,6 +11,8 @@ from lightning.pytorch.loggers import Logger
 from transfusion_cli.reports.csv_log import MetricsCSV
 from transfusion_cli.reports.curves import Curves
 from transfusion_cli.reports.epoch_lines import EpochLines, number
+from transfusion_cli.reports.mask_pictures import MaskPictures
+from transfusion_cli.reports.mask_writer import MaskWriter
 from transfusion_cli.reports.open_folder import OpenFolder
 from transfusion_cli.reports.progress import Progress
 from transfusion_cli.reports.results_writer import ResultsWriter
@@ -48,6 +50,8 @@ def recorders(folder: OpenFolder, config: str, seed: int) -> list[Callback]:
         TensorBoardReport(),
         LearningRateMonitor(),
         ResultsWriter(folder),
+        MaskPictures(),
+        MaskWriter(folder),
     ]
 
 
@@ -101,4 +105,8 @@ def table(trainer: Trainer) -> str:
 
 def written(trainer: Trainer) -> list[Path]:
     """The files of the evaluations made here."""
-    return next((callback.written for callback in trainer.callbacks if isinstance(callback, ResultsWriter)), [])
+    results = [
+        path for callback in trainer.callbacks if isinstance(callback, ResultsWriter) for path in callback.written
+    ]
+    masks = [callback.masks for callback in trainer.callbacks if isinstance(callback, MaskWriter)]
+    return [*results, *(folder for folder in masks if folder is not None)]

@@ -170,8 +170,10 @@ def _tests(group: Group, metric: str) -> list[Tested] | str:
         found.append(tested)
     if any(one.test != found[0].test for one in found):
         return "whose runs were tested on different images (all seeds need one --data.split_seed)"
-    if metric not in found[0].evaluation.metrics:
-        return f"whose predictions say nothing of {metric}"
+    if metric not in (known := found[0].evaluation.metrics):
+        return f"whose predictions say nothing of {metric} (try --metric {next(iter(known))})"
+    if any(metric not in one.evaluation.estimates for one in found):
+        return f"whose test leaves {metric} undefined"
     return found
 
 

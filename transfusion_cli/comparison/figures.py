@@ -1,14 +1,14 @@
-"""Figures of a comparison: differences with their intervals, ROC and precision-recall curves with bands."""
+"""Figures of a comparison: differences with their intervals; of classifications also curves with bands."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfusion_cli.comparison.curves import GRID, Curve, curve
 from transfusion_cli.comparison.differences import Differences
 from transfusion_cli.files import whole_file
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.reports.figures import STYLES, blank, square, ticks
 from transfusion_cli.versions import free_path
 
@@ -17,18 +17,22 @@ if TYPE_CHECKING:
 
 
 def draw(differences: Differences, folder: Path) -> list[Path]:
-    """Write ``differences.png``, ``roc.png`` and ``precision_recall.png``; what is there stays.
+    """Write ``differences.png`` and, of classifications, ``roc.png`` and ``precision_recall.png``; what is there stays.
+
+    Differences of too few patients are not drawn.
 
     Args:
         differences: of two or more groups that were compared.
         folder: where to.
     """
-    curves = {name: curve([one.evaluation for one in tests]) for name, tests in differences.tests.items()}
-    figures = {
-        "differences": forest_figure(differences),
-        "roc": band_figure(curves, "roc"),
-        "precision_recall": band_figure(curves, "precision_recall"),
+    curves = {
+        name: curve(runs)
+        for name, tests in differences.tests.items()
+        if (runs := [one.evaluation for one in tests if isinstance(one.evaluation, ClassificationEvaluation)])
     }
+    told = any(not pair.difference.why for pair in differences.pairs)
+    figures = {"differences": forest_figure(differences)} if told else {}
+    figures |= {kind: band_figure(curves, kind) for kind in Curve._fields if curves}
     paths = []
     for name, figure in figures.items():
         paths.append(free_path(folder.expanduser() / f"{name}.png"))
@@ -38,9 +42,9 @@ def draw(differences: Differences, folder: Path) -> list[Path]:
 
 
 def forest_figure(differences: Differences) -> Figure:
-    """Each pair's difference with its 95 % interval, about the margin within which differences would not matter."""
-    pairs = [pair for pair in differences.pairs if not math.isnan(pair.difference.low)]
-    figure = blank(8, 1.4 + 0.34 * max(1, len(pairs)))
+    """Each pair's difference that has a 95 % interval, with it, about the margin within which none would matter."""
+    pairs = [pair for pair in differences.pairs if not pair.difference.why]
+    figure = blank(8, 1.4 + 0.34 * len(pairs))
     axes = figure.add_subplot()
     axes.axvspan(-differences.margin, differences.margin, color="0.93", linewidth=0)
     axes.axvline(0, color="0.5", linewidth=1)

@@ -20,7 +20,9 @@ def table(groups: Sequence[Group]) -> str:
     for group in groups:
         cells = [_cell(group.measures[name]) if name in group.measures else "" for name in columns]
         rows.append([group.label, brief(group.differs), str(len(group.runs)), *cells])
-    notes = ["mean ± standard deviation over seeds; steps: mean up to the budget (95 % interval), runs that got there"]
+    notes = ["mean ± standard deviation over seeds"]
+    if any(name.startswith("steps") for name in columns):
+        notes[0] += "; steps: mean up to the budget (95 % interval), runs that got there"
     budgets = {m.measure: m.budget for group in groups for m in group.measures.values() if not math.isnan(m.budget)}
     notes += [
         f"budget of {name}: {budget:,.0f} steps; a mean with runs missing is a lower bound"

@@ -1,16 +1,18 @@
 """What the test of a run found, case by case."""
 
 import hashlib
+from collections.abc import Collection, Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from transfusion_cli.metrics.classification import ClassificationEvaluation
+from transfusion_cli import metrics as room
+from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.reports.run_record import RunRecord
 from transfusion_cli.spreadsheet import spreadsheet_plain
-from transfusion_cli.targets import Target
 
 CLOSE = 1e-3
 """How far a metric of ``predictions_test.csv`` may be from that of ``results.json``, which ranks by logits."""
@@ -20,7 +22,7 @@ class Tested(NamedTuple):
     """The evaluation of a test, its cases in the order of their ids, and a hash of ids and truth: which test it was."""
 
     test: str
-    evaluation: ClassificationEvaluation
+    evaluation: Evaluation
 
 
 def read_tested(run: RunRecord) -> Tested | str:
@@ -30,7 +32,7 @@ def read_tested(run: RunRecord) -> Tested | str:
     if not run.predictions.is_file():
         return f"has no {run.predictions.name} beside its results: transfusion test {run.folder}"
     try:
-        tested = _read(run.predictions, ordinal="test/kappa" in run.results)
+        tested = _read(run.predictions, [name.removeprefix("test/") for name in run.results])
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         return f"{run.predictions.name} is not as the run wrote it ({reason}): transfusion test {run.folder}"
@@ -40,28 +42,36 @@ def read_tested(run: RunRecord) -> Tested | str:
     return tested
 
 
-def _read(path: Path, ordinal: bool) -> Tested:
+def _read(path: Path, metrics: Collection[str]) -> Tested:
     import pandas as pd
 
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    frame.columns = pd.Index(spreadsheet_plain(frame.columns))
     frame = frame.sort_values(frame.columns[0], kind="stable")
-    ids, columns = frame[frame.columns[0]].tolist(), list(frame.columns[1:])
-    scores = [name for name in columns if name.startswith("p_")]
-    labels = [name for name in columns if name.startswith("label_")]
-    classes = [name.removeprefix("p_") for name in scores]
-    if not classes or not (labels or "label" in columns):
-        raise ValueError("no columns of probabilities and labels")
-    probabilities = torch.tensor(frame[scores].to_numpy(float))
-    if labels:
-        target: Target = "binary" if len(labels) == 1 else "multilabel"
-        classes = [f"not {classes[0]}", classes[0]] if target == "binary" else classes
-        truth = torch.tensor(frame[labels].replace("", "nan").to_numpy(float))
-    else:
-        target = "ordinal" if ordinal else "multiclass"
-        number = {name: at for at, name in enumerate(classes)} | {"": -1}
-        truth = torch.tensor([number[name] for name in spreadsheet_plain(frame["label"])])
-    known = "patient" in columns and (frame["patient"] != "").all()
-    patients = frame["patient"].to_numpy() if known else None
-    digest = hashlib.sha256(repr((ids, classes)).encode() + np.nan_to_num(truth.double().numpy(), nan=-1).tobytes())
-    return Tested(digest.hexdigest(), ClassificationEvaluation.of(target, classes, probabilities, truth, patients))
+    columns = {
+        name: np.array(spreadsheet_plain(frame[column]), dtype=object)
+        for name, column in zip(spreadsheet_plain(frame.columns), frame.columns, strict=True)
+    }
+    if not len(ids := columns.pop(next(iter(columns)))):
+        raise ValueError("no rows")
+    made = (kind.of_table(columns, metrics) for kind in _kinds())
+    evaluation = next((one for one in made if one is not None), None)
+    if evaluation is None:
+        raise ValueError("columns that no kind of task predicts")
+    each, left = divmod(len(ids), len(evaluation))
+    if left:
+        raise ValueError(f"{len(ids)} rows of {len(evaluation)} cases")
+    if "patient" in columns and (columns["patient"] != "").all():
+        evaluation = evaluation.of_patients(columns["patient"][::each])
+    truth = {name: column.tolist() for name, column in evaluation.reference().items()}
+    facts = (type(evaluation).__name__, ids[::each].tolist(), list(evaluation.columns()), truth)
+    return Tested(hashlib.sha256(repr(facts).encode()).hexdigest(), evaluation)
+
+
+def _kinds() -> Iterator[type[Evaluation]]:
+    """All kinds of evaluation that the metrics' folder has or somebody imported."""
+    for module in walk_packages(room.__path__, f"{room.__name__}."):
+        import_module(module.name)
+    found = Evaluation.__subclasses__()
+    for kind in found:
+        found += kind.__subclasses__()
+        yield kind

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.masks.base import MaskDataModule
+from transfusion_cli.data.planes import three_planes
 from transfusion_cli.data.samples import Split
 from transfusion_cli.data.splits import label_matrix
+from transfusion_cli.drawing import key, palette_of
 from transfusion_cli.errors import UserError
+from transfusion_cli.inspection.exhibit import Exhibit, cross, reason_of
+from transfusion_cli.inspection.mask_exhibits import mask_exhibits, mask_titles
+from transfusion_cli.targets import label_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,21 +25,6 @@ CELL = 1.9
 """Inches that an image takes."""
 
 FONT = 8
-
-
-@dataclass
-class Exhibit:
-    """One sample: as read, at the size of the network, and as training changes it in its first epochs.
-
-    Args:
-        row: row in the sample table.
-        images: raw, resized, then one for each epoch; (H, W) or (H, W, 3), uint8 or float in [0, 1].
-        reason: why it cannot be read; its images are crosses then.
-    """
-
-    row: int
-    images: list[np.ndarray]
-    reason: str = ""
 
 
 def choose(data: MedicalDataModule, split: Split, count: int) -> np.ndarray:
@@ -49,7 +39,8 @@ def choose(data: MedicalDataModule, split: Split, count: int) -> np.ndarray:
     rows = np.random.default_rng(data.seed).permutation(table.rows(split))
     if not len(rows):
         raise UserError(f"The {split} split is empty\nTry --split train, val or test")
-    has = label_matrix(table.targets[rows])
+    masked = isinstance(data, MaskDataModule)  # which classes a mask has is not known before it is read
+    has = np.ones((len(rows), 1), dtype=bool) if masked else label_matrix(table.targets[rows])
     if has.shape[1] == 1 or data.target == "multilabel":
         has = np.column_stack([~has.any(axis=1), has])  # those without any label are a class too
     chosen: list[int] = []
@@ -69,7 +60,7 @@ def choose(data: MedicalDataModule, split: Split, count: int) -> np.ndarray:
 
 
 def exhibits(data: MedicalDataModule, rows: np.ndarray, split: Split, epochs: int) -> list[Exhibit]:
-    """Read samples as training and evaluation do.
+    """Read samples as training and evaluation do; of cases with masks see ``mask_exhibits``.
 
     Args:
         data: the data module.
@@ -77,6 +68,8 @@ def exhibits(data: MedicalDataModule, rows: np.ndarray, split: Split, epochs: in
         split: that split. Of others than ``train`` there is nothing after resizing.
         epochs: augmented versions of each.
     """
+    if isinstance(data, MaskDataModule):
+        return mask_exhibits(data, rows, split, epochs)
     raw = data.make_reader(split, None)
     plain = data.fixed_dataloader(split).dataset
     places = np.searchsorted(data.samples.rows(split), rows).tolist()
@@ -84,15 +77,18 @@ def exhibits(data: MedicalDataModule, rows: np.ndarray, split: Split, epochs: in
     augmented = data.train_dataloader().dataset if trains else None
     shown = []
     for row, place in zip(rows.tolist(), places, strict=True):
-        reason = ""
+        target = data.samples.targets[row]
         try:
             images = [np.asarray(raw(row)), _pixels(plain[place])]
             if augmented is not None:
                 images += [_pixels(augmented[(place, epoch)]) for epoch in range(epochs)]
         except Exception as error:  # a damaged file can break a decoder anywhere
-            images = [_cross(data.size)] * (2 if augmented is None else 2 + epochs)
-            reason = "\n".join(str(error).splitlines()[:2]) or type(error).__name__
-        shown.append(Exhibit(row, images, reason))
+            images = [cross(data.size[-2:])] * (2 if augmented is None else 2 + epochs)
+            shown.append(Exhibit(row, images, _labels(data, target), ["cannot be read"], reason_of(error)))
+            continue
+        size = " x ".join(map(str, images[0].shape[: data.dims]))
+        kind = "colour" if images[0].ndim > data.dims else "grey"
+        shown.append(Exhibit(row, images, _labels(data, target), [f"{size}, {kind}"]))
     return shown
 
 
@@ -102,13 +98,14 @@ def contact_sheet(data: MedicalDataModule, shown: list[Exhibit], split: Split) -
 
     from transfusion_cli.figure import Figure
 
-    columns = len(shown[0].images)
-    height, width = data.size
-    titles = ["as read", f"{data.resize}, {height} x {width}"]
-    titles += [f"training, epoch {epoch + 1}" for epoch in range(columns - 2)]
+    columns, masked = len(shown[0].images), isinstance(data, MaskDataModule)
+    titles, widths = _titles(data, columns), [data.dims - 1] * columns
+    volumes = data.dims == 3 and not masked  # cases with masks come as colours
+    if masked:
+        widths[2:] = [1] * (columns - 2)  # one slice of a patch
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
-    figure = Figure(figsize=(CELL * (columns + 1), CELL * len(shown) + 0.5), dpi=110, layout=layout)
-    axes = figure.subplots(len(shown), columns + 1, squeeze=False)
+    figure = Figure(figsize=(CELL * (1 + sum(widths)), CELL * len(shown) + 0.5), dpi=110, layout=layout)
+    axes = figure.subplots(len(shown), columns + 1, squeeze=False, width_ratios=[1, *widths])
     name = type(data).__name__.removesuffix("DataModule")
     figure.suptitle(f"{name}, {split} split", x=0.01, ha="left", fontsize=FONT + 3)
     for line, exhibit in zip(axes, shown, strict=True):
@@ -117,25 +114,25 @@ def contact_sheet(data: MedicalDataModule, shown: list[Exhibit], split: Split) -
         line[0].text(0, 0.52, labels, va="bottom", fontsize=FONT, weight="bold", transform=line[0].transAxes)
         line[0].text(0, 0.48, facts, va="top", fontsize=FONT, transform=line[0].transAxes)
         for cell, image in zip(line[1:], exhibit.images, strict=True):
-            _draw(cell, image)
+            _draw(cell, three_planes(image) if volumes and image.ndim == 3 else image)
     for cell, title in zip(axes[0][1:], titles, strict=True):
         cell.set_title(title, fontsize=FONT)
+    if masked:
+        names = label_names(data.class_names, data.regions)
+        key(figure, names, palette_of(len(names)), FONT)
     return figure
+
+
+def _titles(data: MedicalDataModule, columns: int) -> list[str]:
+    if isinstance(data, MaskDataModule):
+        return mask_titles(data, columns)
+    titles = ["as read", f"{data.resize}, {' x '.join(map(str, data.size))}"]
+    return titles + [f"training, epoch {epoch + 1}" for epoch in range(columns - 2)]
 
 
 def _pixels(sample: dict[str, Any]) -> np.ndarray:
     image = sample["image"].numpy()
     return np.asarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
-
-
-def _cross(size: tuple[int, int]) -> np.ndarray:
-    """What stands for an image that is not there."""
-    import cv2
-
-    (height, width), image = size, np.full(size, 235, np.uint8)
-    for ends in (((0, 0), (width, height)), ((0, height), (width, 0))):
-        cv2.line(image, *ends, color=120, thickness=max(1, min(size) // 60))
-    return image
 
 
 def _draw(axes: Axes, image: np.ndarray) -> None:
@@ -147,16 +144,13 @@ def _draw(axes: Axes, image: np.ndarray) -> None:
 
 def _caption(data: MedicalDataModule, exhibit: Exhibit) -> tuple[str, str]:
     """The labels, and what else is known of a sample."""
-    table, row, raw = data.samples, exhibit.row, exhibit.images[0]
-    size = f"{raw.shape[0]} x {raw.shape[1]}" + (", colour" if raw.ndim == 3 else ", grey")
-    facts = ["cannot be read" if exhibit.reason else size]
+    table, row, facts = data.samples, exhibit.row, list(exhibit.facts)
     if table.patients is not None:
         facts.append(f"patient {table.patients[row]}")
     if table.domains is not None:
         facts.append(str(table.domains[row]))
     facts.append(str(table.ids[row]))
-    labels = _labels(data, table.targets[row])
-    return tuple("\n".join(map(_ending, lines)) for lines in (labels, facts))  # type: ignore[return-value]
+    return tuple("\n".join(map(_ending, lines)) for lines in (exhibit.labels, facts))  # type: ignore[return-value]
 
 
 def _labels(data: MedicalDataModule, target: np.ndarray) -> list[str]:

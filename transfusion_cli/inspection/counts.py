@@ -48,7 +48,8 @@ def published_counts(
 
     Images, patients and classes are counted over all rows, those in no split included; splits over their rows.
     """
-    classes = class_counts(table.targets, target, class_names)
+    asked = any(key.startswith("class:") for key in keys)
+    classes = class_counts(table.targets, target, class_names) if asked else {}
     found: dict[str, int | None] = {}
     for key in keys:
         if key == "images":

@@ -18,7 +18,7 @@ class Duplicates:
         rows: rows of the sample table that have a double (M,).
         groups: number of the group of each of them (M,), from 0 on.
         crosses: whether a group is in more than one split (G,).
-        conflicts: whether a group has samples with different labels (G,).
+        conflicts: whether a group has samples with different labels, or masks (G,).
     """
 
     rows: np.ndarray
@@ -42,13 +42,16 @@ class Duplicates:
         return np.sort(self.rows[order][~first | self.conflicts[self.groups[order]]])
 
 
-def find_duplicates(table: SampleTable, digests: np.ndarray, eligible: np.ndarray) -> Duplicates:
+def find_duplicates(
+    table: SampleTable, digests: np.ndarray, eligible: np.ndarray, masks: np.ndarray | None = None
+) -> Duplicates:
     """Group the samples by digest.
 
     Args:
         table: the samples.
         digests: digest of each image (N,).
         eligible: rows that were read and are not empty (bool, N); of these, rows in a split with labels are compared.
+        masks: digest of each mask (N,), where these are the labels.
     """
     rows = np.flatnonzero(eligible & np.isin(table.split, SPLITS))
     _, codes, counts = np.unique(digests[rows], return_inverse=True, return_counts=True)
@@ -57,6 +60,9 @@ def find_duplicates(table: SampleTable, digests: np.ndarray, eligible: np.ndarra
     number = int(groups.max(initial=-1)) + 1
 
     crosses = np.isin(np.arange(number), in_several_splits(groups, table.split[rows]))
+    if masks is not None:
+        names = masks[rows].astype(np.str_)
+        return Duplicates(rows, groups, crosses, np.isin(np.arange(number), in_several_splits(groups, names)))
     targets = table.targets[rows]
     known = ~np.isnan(targets) if targets.ndim == 2 else (targets >= 0)[:, None]
     has = label_matrix(targets)

@@ -20,29 +20,31 @@ EMPTY = 0.01
 LEAVE_OUT = "Get them again, or leave them out: --out DIR writes a list for --data.exclude."
 
 
-def check_readable(table: SampleTable, scan: Scan) -> Iterator[Finding]:
+def check_readable(table: SampleTable, scan: Scan, unit: str = "images") -> Iterator[Finding]:
     """Every file must be there and decode to its end."""
     missing, broken = scan.rows(MISSING), scan.rows(UNREADABLE)
     if len(missing):
         message = f"{len(missing):,} files are missing: {examples(table.ids[missing])}"
         yield Finding("error", "missing", message, LEAVE_OUT, {"images": len(missing)})
     if len(broken):
-        message = f"{len(broken):,} images cannot be read: {examples(table.ids[broken])}"
+        message = f"{len(broken):,} {unit} cannot be read: {examples(table.ids[broken])}"
         message += f" ({scan.reasons[int(broken[0])]})"
         yield Finding("error", "unreadable", message, LEAVE_OUT, {"images": len(broken)})
 
 
-def check_duplicates(table: SampleTable, duplicates: Duplicates, known_leak: str) -> Iterator[Finding]:
+def check_duplicates(
+    table: SampleTable, duplicates: Duplicates, known_leak: str, unit: str = "images", labels: str = "labels"
+) -> Iterator[Finding]:
     """No image may be in two splits or under two labels; within a split it counts double."""
     grave: Level = "warning" if known_leak else "error"
     kinds: list[tuple[Level, str, np.ndarray, str]] = [
         (grave, "duplicates-across-splits", duplicates.crosses, "are in more than one split"),
-        ("error", "conflicting-labels", duplicates.conflicts, "have different labels"),
+        ("error", "conflicting-labels", duplicates.conflicts, f"have different {labels}"),
         (
             "warning",
             "duplicates",
             ~duplicates.crosses & ~duplicates.conflicts,
-            "are there several times in one split, under the same labels",
+            f"are there several times in one split, under the same {labels}",
         ),
     ]
     for level, kind, groups, text in kinds:
@@ -50,16 +52,16 @@ def check_duplicates(table: SampleTable, duplicates: Duplicates, known_leak: str
             continue
         inside = groups[duplicates.groups]
         first = duplicates.rows[duplicates.groups == int(groups.argmax())]
-        message = f"{groups.sum():,} images {text}, {inside.sum():,} samples: {' = '.join(table.ids[first][:3])}"
+        message = f"{groups.sum():,} {unit} {text}, {inside.sum():,} samples: {' = '.join(table.ids[first][:3])}"
         advice = "Leave the copies out: --out DIR writes a list for --data.exclude, and one of all copies to look at."
         yield Finding(level, kind, message, advice, {"images": int(groups.sum()), "samples": int(inside.sum())})
 
 
-def check_empty(table: SampleTable, scan: Scan) -> Iterator[Finding]:
+def check_empty(table: SampleTable, scan: Scan, unit: str = "images") -> Iterator[Finding]:
     """Nearly uniform images show nothing; of some classes that is right."""
     rows = empty_rows(scan)
     if len(rows):
-        message = f"{len(rows):,} images are nearly uniform: {examples(table.ids[rows])}"
+        message = f"{len(rows):,} {unit} are nearly uniform: {examples(table.ids[rows])}"
         yield Finding("warning", "empty", message, "Look at some of them.", {"images": len(rows)})
 
 

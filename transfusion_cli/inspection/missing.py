@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.layout.find_files import find_files
+from transfusion_cli.data.masks.base import MaskDataModule
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.inspection.counts import ALL_SPLITS
 
@@ -18,30 +20,45 @@ THREADS = 16
 
 
 def missing_rows(data: MedicalDataModule) -> np.ndarray:
-    """Rows in a split whose file is not there (M,); none for data that are no files.
+    """Rows in a split of which a file is not there (M,); none for data that are no files.
 
     Each folder is listed once, and only a file that its folder does not list is looked at by itself: the disk may not
     tell upper and lower case apart, or forbid to list.
     """
-    table, missing = data.samples, []
-    for split in ALL_SPLITS:
-        rows = table.rows(split)  # type: ignore[arg-type]
-        if len(rows) and isinstance(reader := data.make_reader(split, None), FileReader):  # type: ignore[arg-type]
-            missing.append(rows[~_are_there(reader.root, reader.paths[rows])])
-    return np.sort(np.concatenate(missing)) if missing else np.zeros(0, dtype=np.int64)
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *(rows for rows, _, _ in _missing(data))]))
 
 
 def missing_remark(data: MedicalDataModule) -> str | None:
     """How many image files are not there, an example, and what may be wrong, in two lines; None where all are."""
-    rows = missing_rows(data)
-    if not len(rows):
+    found = [part for part in _missing(data) if len(part[0])]
+    if not found:
         return None
-    table, first = data.samples, int(rows[0])
-    reader = data.make_reader(table.split[first], None)
-    assert isinstance(reader, FileReader)
-    total, name = int((table.split != "").sum()), str(reader.paths[first])
-    what = f"{len(rows):,} of {total:,} images are not there, for example {reader.root / name}"
-    return f"{what}\n{_advice(reader.root, reader.paths[rows])}"
+    _, root, names = min(found, key=lambda part: int(part[0][0]))
+    names = np.concatenate([part[2] for part in found if part[1] == root])
+    missing, total = sum(len(part[0]) for part in found), int((data.samples.split != "").sum())
+    what = f"{missing:,} of {total:,} {data.unit} are not there, for example {root / str(names[0])}"
+    return f"{what}\n{_advice(root, names)}"
+
+
+def _missing(data: MedicalDataModule) -> Iterator[tuple[np.ndarray, Path, np.ndarray]]:
+    """Of each split the rows with a file that is not there (M,), the folder, and for each row that file's name."""
+    for split in ALL_SPLITS:
+        rows = data.samples.rows(split)  # type: ignore[arg-type]
+        if not len(rows):
+            continue
+        if isinstance(data, MaskDataModule):
+            root, names = data.folder or Path(), data.file_names()[rows]
+        elif isinstance(reader := data.make_reader(split, None), FileReader):  # type: ignore[arg-type]
+            root, names = reader.root, reader.paths[rows, None]
+        else:
+            continue
+        if not names.size:  # drawn, not read
+            continue
+        missing = np.zeros(names.shape, dtype=bool)
+        named = names != ""
+        missing[named] = ~_are_there(root, names[named])
+        some = missing.any(axis=1)
+        yield rows[some], root, np.array([name[gone][0] for name, gone in zip(names[some], missing[some], strict=True)])
 
 
 def _are_there(root: Path, paths: np.ndarray) -> np.ndarray:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from transfusion_cli.data.dataset import Reader
 from transfusion_cli.data.loader import quiet_worker
+from transfusion_cli.data.masks.mismatch import Misplaced, UnknownValue
 from transfusion_cli.data.obedience import held_signals
 from transfusion_cli.data.samples import SampleTable
 from transfusion_cli.errors import Fault
-from transfusion_cli.inspection.image_facts import FACTS, MISSING, UNREADABLE, image_facts
+from transfusion_cli.inspection.case_facts import CaseLook
+from transfusion_cli.inspection.image_facts import APART, MISSING, UNKNOWN, UNREADABLE, ImageLook
 
-CHUNK = 16
-"""Images that a process reads at a time."""
+Look = ImageLook | CaseLook
 
 Part = tuple[np.ndarray, np.ndarray, dict[int, str]]
 
@@ -29,7 +30,7 @@ class Scan:
     """What reading the images gave.
 
     Args:
-        facts: one record of ``FACTS`` for each row of the sample table (N,).
+        facts: one record for each row of the sample table (N,), of ``FACTS`` or of what ``CaseLook`` adds.
         reasons: why a row could not be read.
     """
 
@@ -44,23 +45,39 @@ class Scan:
 class _Chunk:
     """Reads the images of some rows; sent to each process once."""
 
-    def __init__(self, readers: dict[str, Reader], split: np.ndarray) -> None:
-        self.readers, self.split = readers, split
+    def __init__(self, readers: Mapping[str, Any], split: np.ndarray, look: Look) -> None:
+        self.readers, self.split, self.look = readers, split, look
 
     def __call__(self, rows: np.ndarray) -> Part:
-        facts, reasons = np.zeros(len(rows), FACTS), {}
+        facts, reasons = np.zeros(len(rows), self.look.dtype), {}
         for i, row in enumerate(rows.tolist()):
             try:
-                facts[i] = image_facts(self.readers[self.split[row]], row)
+                facts[i] = self.look(self.readers[self.split[row]], row)
             except Exception as error:  # a damaged file can break a decoder anywhere
-                missing = isinstance(error.__context__ or error, FileNotFoundError)
-                facts[i]["state"] = MISSING if missing else UNREADABLE
+                state = facts[i]["state"] = _state(error)
                 lines = str(error).splitlines() or [type(error).__name__]
-                reasons[row] = lines[1] if len(lines) > 1 and not missing else lines[0]
+                reasons[row] = lines[0]
+                if state == UNREADABLE:  # the first line names the file
+                    reasons[row] = lines[min(1, len(lines) - 1)]
+                elif state != MISSING:
+                    reasons[row] = ": ".join(lines[:2])
         return rows, facts, reasons
 
 
-def scan(table: SampleTable, readers: dict[str, Reader], workers: int | None = None, progress: bool = True) -> Scan:
+def _state(error: Exception) -> int:
+    if isinstance(error.__context__ or error, FileNotFoundError):
+        return MISSING
+    return UNKNOWN if isinstance(error, UnknownValue) else APART if isinstance(error, Misplaced) else UNREADABLE
+
+
+def scan(
+    table: SampleTable,
+    readers: Mapping[str, Any],
+    workers: int | None = None,
+    progress: bool = True,
+    look: Look | None = None,
+    unit: str = "images",
+) -> Scan:
     """Read every image that is in a split.
 
     Args:
@@ -68,17 +85,20 @@ def scan(table: SampleTable, readers: dict[str, Reader], workers: int | None = N
         readers: reader of each split.
         workers: processes; None takes one for each core, 0 and 1 read in this one.
         progress: show a bar.
+        look: notes what there is to say of each; None for images.
+        unit: what the samples are called.
 
     Raises:
         Fault: a decoder took its process down.
     """
     from tqdm import tqdm
 
+    look = look or ImageLook()
     rows = np.flatnonzero(table.split != "")
-    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    found = Scan(np.zeros(len(table), FACTS), {})
-    with tqdm(total=len(rows), desc="reading", unit=" images", disable=not progress) as bar:
-        for part, facts, reasons in _results(_Chunk(readers, table.split), chunks, workers):
+    chunks = [rows[start : start + look.chunk] for start in range(0, len(rows), look.chunk)]
+    found = Scan(np.zeros(len(table), look.dtype), {})
+    with tqdm(total=len(rows), desc="reading", unit=f" {unit}", disable=not progress) as bar:
+        for part, facts, reasons in _results(_Chunk(readers, table.split, look), chunks, workers):
             found.facts[part] = facts
             found.reasons |= reasons
             bar.update(len(part))

@@ -71,7 +71,7 @@ def check_published(
     yield Finding("warning", "published", f"Counts differ from the published ones: {text}", advice, details)
 
 
-def check_patients(table: SampleTable, known_leak: str) -> Iterator[Finding]:
+def check_patients(table: SampleTable, known_leak: str, unit: str = "images") -> Iterator[Finding]:
     """No patient may have images in two splits."""
     if known_leak:
         advice = "The numbers are good for comparison with that paper alone."
@@ -79,7 +79,7 @@ def check_patients(table: SampleTable, known_leak: str) -> Iterator[Finding]:
         return
     if table.patients is None:
         message = "No patients are known: whether a patient is in two splits cannot be checked"
-        yield Finding("note", "patients", message, "Intervals are over images, and too narrow where patients recur.")
+        yield Finding("note", "patients", message, f"Intervals are over {unit}, and too narrow where patients recur.")
         return
     labelled = np.isin(table.split, SPLITS)
     crossing = in_several_splits(table.groups, np.where(labelled, table.split, ""))
@@ -87,8 +87,8 @@ def check_patients(table: SampleTable, known_leak: str) -> Iterator[Finding]:
         images = labelled & np.isin(table.groups, crossing)
         names = np.unique(table.patients[images])
         message = (
-            f"{len(crossing):,} patients are in more than one split, with {images.sum():,} images: {examples(names)}"
+            f"{len(crossing):,} patients are in more than one split, with {images.sum():,} {unit}: {examples(names)}"
         )
-        advice = "Give all images of a patient one split, or leave the split out to have it drawn by patient."
+        advice = f"Give all {unit} of a patient one split, or leave the split out to have it drawn by patient."
         details = {"patients": len(crossing), "images": int(images.sum()), "names": [str(name) for name in names]}
         yield Finding("error", "patients-across-splits", message, advice, details)

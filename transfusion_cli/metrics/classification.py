@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -186,6 +186,23 @@ class ClassificationEvaluation(Evaluation):
         if targets.ndim == 2:
             return {f"label_{name}": column for name, column in zip(self.questions.names, targets.T, strict=True)}
         return {"label": np.where(targets >= 0, np.array(self.class_names, dtype=object)[targets], "")}
+
+    @classmethod
+    def of_table(cls, columns: Mapping[str, np.ndarray], metrics: Collection[str]) -> Self | None:
+        """Ordinal and multiclass have the same columns: those with kappa are ordinal."""
+        classes = [name.removeprefix("p_") for name in columns if name.startswith("p_")]
+        labels = [name for name in columns if name.startswith("label_")]
+        if not classes or not (labels or "label" in columns):
+            return None
+        predicted = torch.tensor(np.stack([columns[f"p_{name}"].astype(float) for name in classes], axis=1))
+        if not labels:
+            number = {name: at for at, name in enumerate(classes)} | {"": -1}
+            target: Target = "ordinal" if "kappa" in metrics else "multiclass"
+            return cls.of(target, classes, predicted, torch.tensor([number[name] for name in columns["label"]]))
+        known = [np.where(columns[name] == "", "nan", columns[name]).astype(float) for name in labels]
+        target = "multilabel" if len(labels) > 1 else "binary"
+        classes = classes if target == "multilabel" else [f"not {classes[0]}", classes[0]]
+        return cls.of(target, classes, predicted, torch.tensor(np.stack(known, axis=1)))
 
     def take(self, rows: Any) -> Self:
         """Some images alone."""

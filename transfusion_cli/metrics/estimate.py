@@ -12,6 +12,9 @@ from torch import Tensor
 Sides = Mapping[str, Tensor]
 """Cases (N,) that a metric is made of, as one or two masks by name: all of them, or positives and negatives."""
 
+FEWEST = 10
+"""Patients on a side (positives, say) below which a share has no interval that can be trusted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
@@ -30,6 +33,7 @@ class Estimate:
         patients: how many patients have cases on each side, by its name.
         cases: how many cases there are on each side; empty for a mean.
         alone: the variance if each case were a patient of its own; NaN for a mean.
+        needed: patients on a side below which there is no interval.
     """
 
     value: float
@@ -37,9 +41,10 @@ class Estimate:
     patients: Mapping[str, int]
     cases: Mapping[str, int] = field(default_factory=dict)
     alone: float = math.nan
+    needed: int = FEWEST
 
     @classmethod
-    def of(cls, value: float, influence: Tensor, sides: Sides, clusters: Tensor) -> Estimate:
+    def of(cls, value: float, influence: Tensor, sides: Sides, clusters: Tensor, needed: int = FEWEST) -> Estimate:
         """From the influence of cases.
 
         Args:
@@ -47,6 +52,7 @@ class Estimate:
             influence: float64 (N,), zero for cases on no side.
             sides: one or two masks bool (N,).
             clusters: int64 (N,), the patient of each case, from 0 to C - 1.
+            needed: as for the class.
         """
         count = len(clusters.unique())
         sums = torch.zeros(2, count, dtype=torch.float64)
@@ -60,7 +66,7 @@ class Estimate:
         patients = {name: int(side.sum()) for name, side in zip(sides, seen, strict=False)}
         cases = {name: int(mask.sum()) for name, mask in sides.items()}
         alone = sum(factor(cases[name]) * influence[mask].square().sum().item() for name, mask in sides.items())
-        return cls(value, spread, patients, cases, alone)
+        return cls(value, spread, patients, cases, alone, needed)
 
     @classmethod
     def mean(cls, parts: Sequence[Estimate]) -> Estimate:
@@ -70,7 +76,8 @@ class Estimate:
             for side, count in part.patients.items():
                 patients[side] = min(count, patients.get(side, count))
         spread = torch.stack([part.spread for part in parts]).mean(dim=0)
-        return cls(sum(part.value for part in parts) / len(parts), spread, patients)
+        value, needed = sum(part.value for part in parts) / len(parts), max(part.needed for part in parts)
+        return cls(value, spread, patients, needed=needed)
 
     @property
     def variance(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from transfusion_cli.metrics.clusters import cluster_codes
-from transfusion_cli.metrics.estimate import Estimate, Sides, covariance
+from transfusion_cli.metrics.estimate import FEWEST, Estimate, Sides, covariance
 from transfusion_cli.metrics.intervals import UNDEFINED, Interval, mover, too_few, wilson
 
 
@@ -60,6 +60,10 @@ class Evaluation(ABC):
         """The cases that a metric of ``statistic`` is made of: those on either side of a question, or all."""
         return {"patients": torch.ones(len(self), dtype=torch.bool)}
 
+    def needed(self, metric: str) -> int:
+        """Patients on a side of a metric of ``statistic`` below which it has no interval."""
+        return FEWEST
+
     def interval(self, metric: str, estimate: Estimate, confidence: float) -> Interval:
         """The interval of a metric of ``statistic``; Wilson's, unless a kind knows of a better one."""
         return wilson(estimate, confidence)
@@ -70,16 +74,48 @@ class Evaluation(ABC):
 
     @property
     @abstractmethod
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> Mapping[str, float]:
         """What the split holds, by name, such as positives of each class."""
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What a reader has to know of how the metrics are meant, by subject."""
+        return {}
 
     @abstractmethod
     def columns(self) -> dict[str, np.ndarray]:
-        """What was predicted, case by case: columns (N,) of a table."""
+        """What was predicted, case by case: columns (N,) of a table, or (R,) as ``case_of_row`` says."""
 
     @abstractmethod
     def truth(self) -> dict[str, np.ndarray]:
-        """What is true, case by case: columns (N,) of a table."""
+        """What is true, and what follows from it: columns as of ``columns``."""
+
+    def reference(self) -> dict[str, np.ndarray]:
+        """Columns by which two evaluations are seen to be of the same test: the truth, and nothing of a prediction."""
+        return self.truth()
+
+    @property
+    def case_of_row(self) -> Tensor:
+        """Int64 (R,), the position of the case that each row of the tables is about; by default a row a case."""
+        return torch.arange(len(self))
+
+    @classmethod
+    def of_table(cls, columns: Mapping[str, np.ndarray], metrics: Collection[str]) -> Self | None:
+        """Make an evaluation again from the file that its columns went to; None for a file of another kind.
+
+        A kind that writes R rows a case, such as one for each class, finds those of a case together and in the order
+        that it wrote them in: the evaluation has an R-th as many cases as the file has rows, in the same order. Ids and
+        patients are seen to by whoever reads the file.
+
+        Args:
+            columns: what ``columns`` and ``truth`` wrote, object (N * R,): texts, empty where there was nothing.
+            metrics: names of what was measured, without split; they may tell kinds of target with equal columns apart.
+
+        Raises:
+            ValueError: a text that should be a number is none.
+            KeyError: there is no column, or no class, of that name.
+        """
+        return None
 
     @abstractmethod
     def take(self, rows: Any) -> Self:
@@ -141,7 +177,7 @@ class Evaluation(ABC):
                 influence = torch.zeros(len(self), dtype=torch.float64)
                 if value.isfinite():
                     (influence,) = torch.autograd.grad(value, weights, retain_graph=True)
-                found[name] = Estimate.of(value.item(), influence, fresh.sides(name), fresh.clusters)
+                found[name] = Estimate.of(value.item(), influence, fresh.sides(name), fresh.clusters, self.needed(name))
         for name, parts in self._means.items():
             if parts:
                 found[name] = Estimate.mean([found[part] for part in parts])

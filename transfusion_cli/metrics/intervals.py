@@ -13,9 +13,6 @@ from torch import Tensor
 
 from transfusion_cli.metrics.estimate import Estimate
 
-FEWEST = 10
-"""Patients on a side (positives, say) below which there is no interval that can be trusted."""
-
 
 class Interval(NamedTuple):
     """Where the true value lies, and how that was found; NaN limits where there is no telling, and ``why``."""
@@ -33,12 +30,14 @@ UNDEFINED = Interval(math.nan, math.nan, why="undefined")
 def too_few(estimate: Estimate) -> Interval | None:
     """What stands in place of an interval that rests on too few patients, or would be around nothing."""
     patients, side = estimate.fewest
-    if patients >= FEWEST:
+    if patients >= estimate.needed:
         return UNDEFINED if math.isnan(estimate.value) else None
     return Interval(math.nan, math.nan, why=f"too few {side} ({patients})")
 
 
-def wilson(estimate: Estimate, confidence: float, lowest: float = 0, share: bool = False) -> Interval:
+def wilson(
+    estimate: Estimate, confidence: float, lowest: float = 0, share: bool = False, least: float = 1e-12
+) -> Interval:
     """Wilson's interval (1927) of a share, for as many independent cases as give its variance.
 
     With p (1 - p) / variance cases (fewer by ``doubt``) in place of their number it serves clustered shares (the design
@@ -50,10 +49,11 @@ def wilson(estimate: Estimate, confidence: float, lowest: float = 0, share: bool
         confidence: probability that the interval is meant to cover.
         lowest: -1 for kappa.
         share: whether it is a share of cases.
+        least: variance up to which there is none.
     """
     width, patients = 1 - lowest, estimate.fewest[0]
     value, variance = (estimate.value - lowest) / width, estimate.variance / width**2
-    flat = variance <= 1e-12 or not 0 < value < 1
+    flat = variance <= least or not 0 < value < 1
     if flat or (share and estimate.cases == estimate.patients):
         cases = float(patients)
     else:
@@ -63,6 +63,20 @@ def wilson(estimate: Estimate, confidence: float, lowest: float = 0, share: bool
     margin = q * math.sqrt(max(0, value * (1 - value) / cases) + (q / (2 * cases)) ** 2) / (1 + q**2 / cases)
     low, high = max(0, middle - margin), min(1, middle + margin)
     return Interval(lowest + width * low, lowest + width * high, "Wilson, clustered by patient")
+
+
+def logarithmic(estimate: Estimate, confidence: float) -> Interval:
+    """The interval of a mean that is above 0 and has no upper end, such as one of distances: t on the logarithm.
+
+    Such means are of skewed numbers, which t on the numbers themselves holds too seldom. The variance is multiplied by
+    ``doubt`` as in ``wilson``.
+    """
+    if estimate.value <= 0:
+        return Interval(math.nan, math.nan, why="all are 0")
+    patients = estimate.fewest[0]
+    error = math.sqrt(estimate.variance * doubt(patients)) / estimate.value
+    factor = math.exp(min(700.0, student(confidence, patients) * error))
+    return Interval(estimate.value / factor, estimate.value * factor, "Student's t on the logarithm, by patient")
 
 
 def newcombe(estimate: Estimate, confidence: float) -> Interval:
@@ -105,7 +119,7 @@ def newcombe(estimate: Estimate, confidence: float) -> Interval:
 
 
 def mover(parts: Sequence[tuple[float, Interval]], covariance: Tensor) -> Interval:
-    """The interval of a mean from those of its parts (MOVER: Zou & Donner 2008, with correlated parts: Zou 2009).
+    """The interval of a mean from those of its parts (MOVER: Zou & Donner 2008; with correlated parts: Zou 2007).
 
     Args:
         parts: K values with their intervals.

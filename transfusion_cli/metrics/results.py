@@ -12,7 +12,8 @@ from transfusion_cli.text import table
 Results = dict[str, dict[str, Any]]
 """``{"test/auroc": {"value": 0.91, "low": 0.88, "high": 0.94, ...}, ...}``; undefined numbers are ``None``."""
 
-COUNTS = ("samples", "patients", "positives")
+EMPTY = ("missed", "absent", "false_alarms", "false_volume")
+COUNTS = ("samples", "patients", "positives", *EMPTY)
 
 
 def build_results(
@@ -23,7 +24,8 @@ def build_results(
     Each metric but the loss has its ``value``, its 95 % interval ``low`` to ``high`` with the
     ``method`` that it was found by, or ``why`` there is none, and what it rests on: ``samples`` with a known label, and
     if it is of one class, ``positives`` among them. ``<stage>/samples``, ``<stage>/patients`` (where known) and, for
-    each class or label (binary: the positive class), ``<stage>/positives/<class>`` are counts.
+    each class or label (binary: the positive class), ``<stage>/positives/<class>`` are counts. ``notes`` says how the
+    metrics are meant, where that has to be said.
 
     Args:
         evaluation: of a split, or of a part of one.
@@ -40,11 +42,13 @@ def build_results(
             entry |= evaluation.support(metric)
         results[f"{stage}/{metric}"] = entry
 
-    counts = {"samples": len(evaluation)}
+    counts: dict[str, float] = {"samples": len(evaluation)}
     if evaluation.patients is not None:
         counts["patients"] = len(set(evaluation.patients))
     counts |= evaluation.counts
     results |= {f"{stage}/{name}": {"value": count} for name, count in counts.items()}
+    if evaluation.notes:
+        results["notes"] = evaluation.notes
     for metric, value in (validation or {}).items():
         results[f"val/{metric.removeprefix('val/')}"] = {"value": _json_safe(value)}
     return results
@@ -53,11 +57,14 @@ def build_results(
 def format_table(results: Results, stage: str = "test") -> str:
     """A plain-text table of the metrics of one stage, classes indented below the mean over them.
 
+    Where structures can be missed or absent, a second one says of each class how many were.
+
     Args:
         results: what :func:`build_results` gave.
         stage: which entries to show.
     """
     metrics = {key.removeprefix(f"{stage}/"): entry for key, entry in results.items() if key.startswith(f"{stage}/")}
+    counts = {key: entry["value"] for key, entry in metrics.items() if key.partition("/")[0] in EMPTY}
     metrics = {key: entry for key, entry in metrics.items() if key.partition("/")[0] not in COUNTS}
     rows = [(stage, "value", "95 % interval", "positives")]
     for metric in [key for key in metrics if "/" not in key]:
@@ -67,7 +74,14 @@ def format_table(results: Results, stage: str = "test") -> str:
             for key, entry in metrics.items()
             if key.startswith(f"{metric}/")
         ]
-    return "\n".join(table(rows))
+    found = "\n".join(table(rows))
+    if not counts:
+        return found
+    classes = dict.fromkeys(key.partition("/")[2] for key in counts)
+    empty = [[f"{counts[key]:g}" if (key := f"{kind}/{name}") in counts else "" for kind in EMPTY] for name in classes]
+    head = (stage, *(kind.replace("_", " ") for kind in EMPTY))
+    below = table([head, *((name, *cells) for name, cells in zip(classes, empty, strict=True))])
+    return "\n".join([found, "", *below])
 
 
 def _cells(entry: dict[str, Any]) -> tuple[str, str, str]:

@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+LOWER = {"loss", "hd95", "volume_error"}
+"""Metrics of which less is better."""
+
 
 def direction(metric: str) -> str:
-    """``min`` for a loss, ``max`` for any other metric."""
-    return "min" if "loss" in metric.split("/")[:2] else "max"  # what follows is the name of a class
+    """``min`` for a loss, a distance or an error, ``max`` for any other metric."""
+    return "min" if LOWER & set(metric.split("/")[:2]) else "max"  # what follows is the name of a class
 
 
 class RestrictedMean(NamedTuple):

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
+from transfusion_cli.data.planes import three_planes
+from transfusion_cli.drawing import COLORS
 from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.one_vs_rest import OneVsRest
+from transfusion_cli.metrics.segmentation import SegmentationEvaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, told apart by the colour-blind; yellow is left out, too faint for a line on white.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = [(color, line) for line in ("-", "--") for color in COLORS]
 GREY = "0.8"
 FONT = 9
@@ -41,6 +42,12 @@ def evaluation_figures(evaluation: Evaluation) -> dict[str, Figure]:
 def _(evaluation: ClassificationEvaluation) -> dict[str, Figure]:
     draw = {"ROC": roc_figure, "precision-recall": precision_recall_figure, "confusion": confusion_figure}
     return {name: figure(evaluation) for name, figure in draw.items()}
+
+
+@evaluation_figures.register(SegmentationEvaluation)
+def _(evaluation: SegmentationEvaluation) -> dict[str, Figure]:
+    ranked = {} if evaluation.histograms is None else {"pixels": pixel_figure(evaluation)}
+    return {"dice": score_figure(evaluation, "dice")} | ranked
 
 
 def roc_figure(evaluation: ClassificationEvaluation) -> Figure:
@@ -93,14 +100,71 @@ def confusion_figure(evaluation: ClassificationEvaluation) -> Figure:
     return figure
 
 
+def score_figure(evaluation: SegmentationEvaluation, score: str) -> Figure:
+    """A score of every case by class: each case a dot, quartiles as a box; what is undefined is not there.
+
+    Args:
+        evaluation: of a split.
+        score: one of ``evaluation.scores``.
+    """
+    names, values = evaluation.class_names, evaluation.scores[score]
+    figure = blank(6, min(11.0, 1.2 + 0.5 * len(names)))
+    axes = figure.add_subplot()
+    for row, each in enumerate(values.T):
+        known = each[each.isfinite()].sort().values
+        if len(known):
+            low, middle, high = known.quantile(known.new_tensor([0.25, 0.5, 0.75])).tolist()
+            axes.barh(row, high - low, left=low, height=0.6, color="0.9")
+            axes.plot([middle, middle], [row - 0.3, row + 0.3], color="0.3", linewidth=1.5)
+            # Neighbours in rank lie apart: the golden section spreads any number of them evenly.
+            offset = (torch.arange(len(known)) * 0.618 % 1 - 0.5) * 0.5
+            axes.scatter(known, row + offset, s=9, color=COLORS[0], alpha=0.6, linewidths=0, zorder=3)
+    counts = [int(each.isfinite().sum()) for each in values.T]
+    ticks(axes.yaxis, [f"{_short(name, 20)} ({count})" for name, count in zip(names, counts, strict=True)])
+    axes.set(xlabel=f"{score.capitalize()} of each case", xlim=(-0.02, 1.02), ylim=(len(names) - 0.5, -0.5))
+    axes.grid(color="0.92", axis="x")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def pixel_figure(evaluation: SegmentationEvaluation) -> Figure:
+    """ROC and precision-recall curve of the pixels of all images together, with their areas."""
+    figure, metrics = blank(8.4, 4.2), evaluation.metrics
+    counts = torch.zeros(2, 1, dtype=torch.float64)
+    if evaluation.histograms is not None and len(evaluation):
+        counts = evaluation.histograms.sum(dim=0).double()
+    above = counts[:, counts.any(dim=0)].flip(1).cumsum(dim=1)
+    false, true = torch.cat([above.new_zeros(2, 1), above / above[:, -1:]], dim=1)
+    precision = above[1] / above.sum(dim=0)
+    curves = (
+        ("False positive rate", "True positive rate", "auroc", false, true),
+        ("Recall", "Precision", "average_precision", true[1:], precision),
+    )
+    for place, (xlabel, ylabel, metric, x, y) in enumerate(curves, start=1):
+        axes = figure.add_subplot(1, 2, place)
+        framed(axes, xlabel, ylabel)
+        if math.isfinite(metrics[metric]):
+            axes.plot(x, y, color=COLORS[0], linewidth=1.5)
+            axes.set_title(f"{metric.replace('_', ' ')} {metrics[metric]:.3f}", fontsize=FONT)
+        else:
+            _undefined(axes)
+    return figure
+
+
 def image_grid(images: Tensor, captions: Sequence[str], columns: int = 4) -> Figure:
     """A grid of images, before normalisation, with what each shows.
 
     Args:
-        images: uint8 or float in [0, 1], ``(B, C, H, W)``; three channels are shown as RGB, otherwise the first.
+        images: uint8 or float in [0, 1], ``(B, C, H, W)``; three channels are shown as RGB, otherwise the first. Of
+            volumes ``(B, C, D, H, W)`` three planes of the first channel.
         captions: B texts.
         columns: images in a row.
     """
+    if images.ndim == 5:
+        images = torch.stack([torch.from_numpy(three_planes(image[0].numpy())) for image in images.detach().cpu()])[
+            :, None
+        ]
+        columns = 2
     columns = max(1, min(columns, len(images)))
     rows = -(-len(images) // columns)
     figure = blank(2 * columns, 2.3 * max(1, rows))
@@ -180,10 +244,15 @@ def square(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
     """A square from 0 to 1 either way, for curves."""
     figure = blank(5, 4.6)
     axes = figure.add_subplot()
+    framed(axes, xlabel, ylabel)
+    return figure, axes
+
+
+def framed(axes: Axes, xlabel: str, ylabel: str) -> None:
+    """Axes from 0 to 1 either way."""
     axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.grid(color="0.92")
     axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _legend(figure: Figure, axes: Axes, corner: Literal["lower left", "lower right"]) -> None:
@@ -198,7 +267,11 @@ def _legend(figure: Figure, axes: Axes, corner: Literal["lower left", "lower rig
     elif handles:
         axes.legend(fontsize=FONT, loc=corner)
     else:
-        axes.text(0.5, 0.5, "undefined: no class has both\npositives and negatives", ha="center", va="center")
+        _undefined(axes)
+
+
+def _undefined(axes: Axes) -> None:
+    axes.text(0.5, 0.5, "undefined: no class has both\npositives and negatives", ha="center", va="center")
 
 
 def ticks(axis: Axis, names: Sequence[str], rotation: float = 0, size: float = FONT, width: int = 26) -> None:

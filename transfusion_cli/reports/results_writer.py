@@ -16,6 +16,7 @@ from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.provenance import provenance
+from transfusion_cli.reports.size_alone import size_alone
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.base import TransferTask
@@ -23,7 +24,7 @@ from transfusion_cli.versions import free_path
 
 log = logging.getLogger(__name__)
 
-HEADLINE = ("test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", MONITOR)
+HEADLINE = ("test/dice", "test/auroc", "test/average_precision", "test/balanced_accuracy", "test/kappa", MONITOR)
 """Metrics that TensorBoard shows beside the hyper-parameters."""
 
 
@@ -62,6 +63,8 @@ class ResultsWriter(pl.Callback):
         for part in parts(evaluation, data.samples):
             validation = task.validation_metrics if part.stage == "test" else None
             results |= build_results(part.evaluation, part.stage, validation)
+            if part.stage == "test":
+                results |= size_alone(part.evaluation, data)
             tables.append(format_table(results, part.stage))
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
@@ -69,7 +72,7 @@ class ResultsWriter(pl.Callback):
         self._keep(self.folder.results, lambda path: write_json(path, results))
         frame = spreadsheet_frame(predictions_frame(evaluation, data))
         self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
-        unit = "images (no patients known)" if data.samples.patients is None else "patients"
+        unit = f"{data.unit} (no patients known)" if data.samples.patients is None else "patients"
         of = OF_OTHERS[origin["own_split"]]
         self.table = "\n\n".join([f"Test split{of}, 95 % intervals over {unit}\n{tables[0]}", *tables[1:]])
         for logger in trainer.loggers:
@@ -96,7 +99,7 @@ class ResultsWriter(pl.Callback):
 
 
 def predictions_frame(evaluation: Evaluation, data: Any) -> Any:
-    """One row per sample: id, patient, domain and exam where known, what was predicted, and the truth.
+    """Id, patient, domain and exam where known, what was predicted, and the truth: a row or several for each sample.
 
     There are no columns for the truth in the split ``predict`` of images without labels. Images that could not be read,
     those with a negative index, are left out.
@@ -108,13 +111,14 @@ def predictions_frame(evaluation: Evaluation, data: Any) -> Any:
     import pandas as pd
 
     seen = evaluation.take(evaluation.index >= 0)
-    rows, samples = seen.index.numpy(), data.samples
+    rows, samples = seen.index[seen.case_of_row].numpy(), data.samples
     labelled = (samples.split[rows] != "predict").any()
+    said = seen.columns() | (seen.truth() if labelled else {})
     extra = {"patient": samples.patients, "domain": samples.domains, "exam": samples.exams}
     columns: dict[str, Any] = {getattr(data, "id_column", "id"): samples.ids[rows].astype(object)}
     columns |= {"patient": ""} if labelled else {}
     columns |= {name: values[rows].astype(object) for name, values in extra.items() if values is not None}
-    return pd.DataFrame(columns | seen.columns() | (seen.truth() if labelled else {}))
+    return pd.DataFrame(columns | said)
 
 
 def tell_unread(data: Any, index: np.ndarray) -> None:

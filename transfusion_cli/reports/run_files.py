@@ -18,8 +18,8 @@ from transfusion_cli.versions import free_path
 class RunFiles(pl.Callback):
     """Write ``config.yaml``, ``overrides.txt``, ``environment.json`` and ``split.csv`` as training starts.
 
-    A resumed run keeps what it wrote first and adds ``config_1.yaml``, ``environment_1.json`` and so on. Its split
-    stays the one it began with.
+    Of volumes also ``preprocessing.json``. A resumed run keeps what it wrote first and adds ``config_1.yaml``,
+    ``environment_1.json`` and so on. Its split stays the one it began with.
 
     Args:
         folder: the run folder.
@@ -51,6 +51,9 @@ class RunFiles(pl.Callback):
         if data is not None and hasattr(data, "split_frame") and not split.exists():
             write_text(split, spreadsheet_frame(data.split_frame()).to_csv(index=False))
             write_text(self.folder.split_hash, f"{data.split_hash}\n")
+        made = getattr(data, "preprocessing", None)
+        if made is not None and not self.folder.preprocessing.exists():
+            write_json(self.folder.preprocessing, made.to_dict())
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """The run has begun: from now on it is worth keeping."""

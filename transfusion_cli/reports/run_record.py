@@ -118,8 +118,9 @@ class RunRecord:
 
     @property
     def measured(self) -> set[str]:
-        """The metrics of the validation or the test split that it has, without the split."""
-        names = {*self.results, *(name for row in self.logged[:1] for name in row if name)}
+        """The metrics of the validation or the test split that it has, without the split; counts are none."""
+        names = {name for name, entry in self.results.items() if not isinstance(entry.get("value"), int)}
+        names |= {name for row in self.logged[:1] for name in row if name}
         return {name.partition("/")[2] for name in names if name.startswith(("val/", "test/"))}
 
     def best_validation(self, metric: str) -> float | None:

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from transfusion_cli.models.batch_norm import batch_norm_layers
 from transfusion_cli.reports import figures
+from transfusion_cli.reports.mask_figures import patch_figure
 from transfusion_cli.tasks.base import TransferTask
+from transfusion_cli.tasks.segmentation import SegmentationTask
 
 IMAGES = 16
 """So many augmented images of the first batch are shown."""
@@ -37,7 +39,7 @@ class TensorBoardReport(pl.Callback):
         """Log what trains, and remember where scale and shift start."""
         if not self._start:
             self._start = _affine(pl_module)
-        writer = _writer(trainer)
+        writer = tensorboard_of(trainer)
         if writer is not None:
             writer.add_text("what trains", f"```\n{pl_module.audit()}\n```", trainer.current_epoch)  # type: ignore[operator]
 
@@ -45,11 +47,17 @@ class TensorBoardReport(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: dict[str, Tensor], batch_idx: int
     ) -> None:
         """Show the first batch as the network sees it, augmented."""
-        writer = _writer(trainer)
+        writer = tensorboard_of(trainer)
         if trainer.global_step > 0 or writer is None or not isinstance(pl_module, TransferTask):
             return
-        images = (batch["image"][:IMAGES] * pl_module.std + pl_module.mean).clamp(0, 1)
-        figure = figures.image_grid(images.float(), pl_module.captions(batch["target"][:IMAGES].cpu()))
+        if "image" not in batch:  # features that were computed before
+            return
+        images = (batch["image"][:IMAGES] * pl_module.std + pl_module.mean).clamp(0, 1).float().cpu()
+        targets = batch["target"][:IMAGES].cpu()
+        if isinstance(pl_module, SegmentationTask):
+            figure = patch_figure(images, targets, pl_module.label_names)
+        else:
+            figure = figures.image_grid(images, pl_module.captions(targets))
         writer.add_figure("images/first training batch", figure, 0)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -64,7 +72,7 @@ class TensorBoardReport(pl.Callback):
         self._draw(trainer, pl_module, "test")
 
     def _draw(self, trainer: pl.Trainer, task: pl.LightningModule, split: str) -> None:
-        writer = _writer(trainer)
+        writer = tensorboard_of(trainer)
         if writer is None or not isinstance(task, TransferTask) or task.evaluation is None:
             return
         for name, figure in figures.evaluation_figures(task.evaluation).items():
@@ -72,7 +80,7 @@ class TensorBoardReport(pl.Callback):
 
     def _log_drift(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         now = _affine(task)
-        writer = _writer(trainer)
+        writer = tensorboard_of(trainer)
         if not now or writer is None:
             return
         drift: dict[str, dict[str, float]] = {}
@@ -83,7 +91,8 @@ class TensorBoardReport(pl.Callback):
         writer.add_figure("weights/drift of scale and shift", figures.drift_figure(drift), trainer.current_epoch)
 
 
-def _writer(trainer: pl.Trainer) -> Any:
+def tensorboard_of(trainer: pl.Trainer) -> Any:
+    """The writer of TensorBoard's events; None in other processes, and without TensorBoard."""
     if not trainer.is_global_zero:
         return None
     return next((logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters
 from torch import Tensor, nn
 
-from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.evaluation import Evaluation
+from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.records import Records, RecordTable
 from transfusion_cli.models.facts import normalisation
 from transfusion_cli.strategies.audit import audit
@@ -22,10 +21,13 @@ from transfusion_cli.strategies.full_fine_tuning import FullFineTuning
 from transfusion_cli.strategies.plan import Phase
 from transfusion_cli.tasks.accumulation import validate_between_steps
 from transfusion_cli.tasks.global_loss import GlobalLoss
+from transfusion_cli.tasks.head_inputs import HeadInputs
 from transfusion_cli.tasks.loss_watch import LossWatch
 from transfusion_cli.tasks.network import Recipe, Transferred
+from transfusion_cli.tasks.normalised import normalised
 from transfusion_cli.tasks.optimisation import Optimisation
 from transfusion_cli.tasks.running_statistics import RunningStatistics
+from transfusion_cli.tasks.weight_average import WeightAverage
 
 CHECKPOINT_KEY = "transfusion"
 """Where a checkpoint keeps what Lightning's own entries do not: base weights, plan, phase, metrics."""
@@ -35,9 +37,8 @@ class TransferTask(pl.LightningModule):
     """A network, its transfer strategy and the phases of its training.
 
     A kind of task says how many outputs the head has (``num_outputs``), what its ``loss`` is, what to keep of each case
-    (``record``) and what the metrics of all are (``evaluate``). The network is built
-    when a trainer first needs it (``build``): from the pretrained weights for a new run, from the checkpoint
-    alone for a resumed or evaluated one.
+    (``record``) and what the metrics of all are (``evaluate``). The network is built when a trainer first needs it
+    (``build``): from the pretrained weights for a new run, from the checkpoint alone for a resumed or evaluated one.
 
     Args:
         backbone: any timm model name.
@@ -49,15 +50,23 @@ class TransferTask(pl.LightningModule):
         optimizer: torch optimizer; scale, shift and biases are kept free of its weight decay.
         lr_scheduler: learning-rate schedule, stepped each epoch (WarmupCosine each step, ReduceLROnPlateau after
             each validation); starts afresh in each phase.
-        image_size: side of the input in pixels, for the architectures that fix it (ViT); follows the data.
+        image_size: side of the input in pixels, or height and width, for the architectures that fix it (ViT); follows
+            the data.
         backbone_args: further arguments of the timm model, such as ``drop_path_rate``.
+        dims: axes of the images, 2, or 3 for volumes; follows the data.
+        inflate: how weights of images enter a network for volumes: ``centre`` puts each kernel into the middle slice,
+            which leaves the network what it was slice by slice; ``mean`` spreads it over the slices; ``acs`` deals its
+            filters to the three planes.
         seed: seed of every random draw of the network; follows ``seed_everything``.
+        ema: decay of a moving average of the weights (0.999), which is then what is evaluated and kept; null for none.
     """
 
     network: nn.Module
     transferred: Transferred
     mean: Tensor
     std: Tensor
+    learns: ClassVar[Literal["labels", "masks"] | None] = None  # which data it is for, where that matters
+    monitor: ClassVar[str] = MONITOR  # what says which epoch is the best, unless the config does
     metric_names: frozenset[str] | None = None  # all that it logs in training and validation, where that is known
 
     def __init__(
@@ -69,9 +78,12 @@ class TransferTask(pl.LightningModule):
         dropout: float = 0.0,
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
-        image_size: int | None = None,
+        image_size: int | tuple[int, int] | None = None,
         backbone_args: dict[str, Any] | None = None,
         seed: int = 42,
+        dims: Literal[2, 3] = 2,
+        inflate: Literal["centre", "mean", "acs"] = "centre",
+        ema: float | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -82,11 +94,15 @@ class TransferTask(pl.LightningModule):
         self.image_size = image_size
         self.backbone_args = backbone_args or {}
         self.seed = seed
+        self.dims = dims
+        self.inflate = inflate
+        self.averages = [] if ema is None else [WeightAverage(ema)]
         self.phase_index = 0
         self.phase_start_epoch = self.phase_start_step = 0
         self.running_statistics = RunningStatistics()
         self.loss_watch = LossWatch()
         self.global_loss = GlobalLoss()
+        self.head_inputs = HeadInputs()
         self.shown: dict[str, float | Tensor] = {}
         self.split: str | None = None  # hash of the split that it was trained on
         self.evaluation: Evaluation | None = None
@@ -100,6 +116,9 @@ class TransferTask(pl.LightningModule):
 
     records: Records
     """Gathers what ``record`` gives."""
+
+    recipe: type[Recipe] = Recipe
+    """What makes the network."""
 
     headline: tuple[str, ...] = ("loss",)
     """Validation metrics to show while training."""
@@ -129,22 +148,20 @@ class TransferTask(pl.LightningModule):
         return "network" in self._modules
 
     @property
-    def input_size(self) -> tuple[int, int, int]:
-        """(C, H, W) of its images; follows the pretrained weights, and the data follow it."""
+    def input_size(self) -> tuple[int, ...]:
+        """(C, H, W) of its images, (C, D, H, W) of volumes; follows the weights, and the data follow it."""
         return self.transferred.input_size
 
     def build(self, description: dict[str, Any] | None = None, with_base: bool = False) -> None:
         """Create the network and plan its training, where that was not done yet; see ``Recipe.make``."""
         if self.built:
             return
-        names = ("backbone", "pretrained", "num_outputs", "in_chans", "dropout", "image_size", "seed", "backbone_args")
-        recipe = Recipe(**{name: getattr(self, name) for name in names})
-        self.transferred = recipe.make(self.transfer, description, with_base)
+        self.transferred = self.recipe.of(self).make(self.transfer, description, with_base)
         self.network = self.transferred.network
         mean, std = normalisation(self.network)
         # Persistent: a checkpoint must normalise as its weights expect, whatever becomes of their file.
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, *[1] * self.dims))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, *[1] * self.dims))
         self.start_phase(0)
 
     @classmethod
@@ -188,11 +205,12 @@ class TransferTask(pl.LightningModule):
         """Build the network for a trainer that has not done so."""
         if self._trainer is not None:
             self.build()
+            self.head_inputs.announce(self)
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """The strategies, so that their training hooks run."""
+        """The strategies, so that their training hooks run, and what averages the weights that they make."""
         attached = {id(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
-        return [strategy for strategy in self.transfer.strategies if id(strategy) not in attached]
+        return [each for each in (*self.transfer.strategies, *self.averages) if id(each) not in attached]
 
     # --- phases ---------------------------------------------------------------------------------------------
 
@@ -223,10 +241,11 @@ class TransferTask(pl.LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        """Note what it is trained on."""
+        """Note what it is trained on; compute features where the head alone needs them."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if data is not None:
             self.split = data.run_split.sha256 if data.follows_run else data.split_hash
+        self.head_inputs.begin(self, self._input_of)
 
     def on_train_start(self) -> None:
         """Take up changed optimizer options; re-estimate BatchNorm statistics where the plan says so, once in a run."""
@@ -256,36 +275,21 @@ class TransferTask(pl.LightningModule):
         """Logits of normalised images.
 
         Args:
-            image: (B, C, H, W), normalised (see ``normalise``).
+            image: (B, C, H, W) or (B, C, D, H, W), normalised (see ``normalise``).
         """
         logits: Tensor = self.network(image)
         return logits
 
     def normalise(self, image: Tensor) -> Tensor:
-        """Images as the pretrained weights expect them.
-
-        Args:
-            image: (B, C, H, W), uint8 in 0..255 or float in 0..1; one channel is repeated to ``in_chans``.
-
-        Raises:
-            UserError: when the images have other channels than the network.
-        """
-        image = image.to(self.mean.dtype) / (255 if image.dtype == torch.uint8 else 1)
-        if image.shape[1] == 1 and self.in_chans > 1:
-            image = image.expand(-1, self.in_chans, -1, -1)
-        if image.shape[1] != self.in_chans:
-            raise UserError(
-                f"The images have {image.shape[1]} channels and the network takes {self.in_chans}.\n"
-                f"Set --model.in_chans {image.shape[1]}."
-            )
-        return (image - self.mean) / self.std
+        """Images as the pretrained weights expect them, see ``normalised``."""
+        return normalised(image, self.mean, self.std)
 
     def _input_of(self, batch: dict[str, Tensor]) -> Tensor:
         return self.normalise(batch["image"].to(self.device))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Normalise on the device, so that workers send bytes."""
-        return {**batch, "image": self.normalise(batch["image"])}
+        return batch if "features" in batch else {**batch, "image": self.normalise(batch["image"])}
 
     # --- steps ----------------------------------------------------------------------------------------------
 
@@ -294,10 +298,10 @@ class TransferTask(pl.LightningModule):
 
         Nothing that is logged here is reduced later on: who reads it may do so in one process alone.
         """
-        outputs = self(batch["image"])
+        outputs = self.head_inputs.outputs(self, batch)
         total, weight = self.loss(outputs, batch["target"])
         penalty = self.transfer.regularize(self.network, batch, outputs)
-        share = self.global_loss.share(self.trainer, batch_idx, total, weight, penalty, len(outputs))
+        share = self.global_loss.share(self.trainer, batch_idx, total, weight, penalty, len(batch["target"]))
         loss = self.global_loss.of_step
         self.loss_watch.note(self.trainer, loss)
         self.shown["train/loss"] = loss
@@ -363,12 +367,16 @@ class TransferTask(pl.LightningModule):
     def describe(self) -> dict[str, Any]:
         """What any checkpoint of this task, full or delta, says about its network, as plain data."""
         size, carried = list(self.input_size), sorted(self.transferred.carried)
-        own = {"backbone": self.backbone, "input_size": size, "carried": carried, "split": self.split}
+        own: dict[str, Any] = {"backbone": self.backbone, "input_size": size, "carried": carried, "split": self.split}
+        if self.transferred.source_classes:
+            own["source_classes"] = self.transferred.source_classes
         return own | {"metrics": self.validation_metrics}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs: base weights, plan and phase."""
         self.loss_watch.check(self.trainer, self.network)
+        for average in self.averages:
+            average.save(checkpoint)
         checkpoint[CHECKPOINT_KEY] = self.describe() | {
             "base": self.transferred.base.to_dict(),
             "phases": [phase.name for phase in self.plan],
@@ -387,11 +395,3 @@ class TransferTask(pl.LightningModule):
         self.running_statistics.reestimated = own["reestimated"]
         self.optimisation.restore(own)
         self.global_loss.restore(own.get("epoch_loss", [0.0, 0.0]))
-
-
-def unsaved_arguments() -> list[str]:
-    """Arguments that ``save_hyperparameters`` must leave out.
-
-    From the command line Lightning gets them as plain data; objects given in Python cannot be saved safely.
-    """
-    return [] if _given_hyperparameters.get() is not None else ["transfer", "optimizer", "lr_scheduler"]

@@ -10,8 +10,9 @@ from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.records import Records, RecordTable
 from transfusion_cli.targets import Target, in_words, num_logits
-from transfusion_cli.tasks.base import TransferTask, unsaved_arguments
+from transfusion_cli.tasks.base import TransferTask
 from transfusion_cli.tasks.losses import ClassificationLoss, balanced_weights
+from transfusion_cli.tasks.unsaved import unsaved_arguments
 
 
 class ClassificationTask(TransferTask):
@@ -29,6 +30,7 @@ class ClassificationTask(TransferTask):
 
     loss: ClassificationLoss
     headline = ("loss", "auroc", "kappa")
+    learns = "labels"
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class ClassificationTask(TransferTask):
 
     def record(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Logits and targets."""
-        return {"logits": self(batch["image"]), "targets": batch["target"]}
+        return {"logits": self.head_inputs.outputs(self, batch), "targets": batch["target"]}
 
     def evaluate(self, table: RecordTable) -> ClassificationEvaluation:
         """The evaluation of a split, its loss included."""

@@ -22,9 +22,12 @@ class Network(TypedDict, total=False):
     input_size: list[int]
     carried: list[str]
     class_names: list[str]
-    target: Literal["binary", "multilabel", "multiclass", "ordinal"]
+    target: Literal["binary", "multilabel", "multiclass", "ordinal", "mask", "regions"]
+    patch: list[int] | None
+    regions: list[list[int]] | None
     metrics: dict[str, float]
     split: str | None
+    source_classes: int
     state_sha256: str
 
 
@@ -65,8 +68,8 @@ def described(data: dict[str, Any], kind: type, path: object) -> dict[str, Any]:
             raise ValueError(f"{missing}: missing")
         if kind is Run and not 0 <= data["phase"] < len(data["phases"]):
             raise ValueError("phase: none of its phases")
-        if len(data["input_size"]) != 3:
-            raise ValueError("input_size: not three numbers")
+        if len(data["input_size"]) not in (3, 4):
+            raise ValueError("input_size: not three numbers, nor four")
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc'])) or 'its description'}: {first['msg']}"

@@ -38,7 +38,7 @@ class LossWatch:
             raise _diverged(trainer, f"The training loss became NaN or infinite at batch {int(self._first_bad)}")
 
     def check(self, trainer: pl.Trainer, network: nn.Module) -> None:
-        """Stop if a training loss, a weight or a running statistic is NaN or infinite; all processes take part.
+        """Stop if a training loss, a weight that trains or a statistic is NaN or infinite; all processes take part.
 
         Raises:
             UserError: saying where, and what to try.
@@ -46,7 +46,9 @@ class LossWatch:
         self.check_loss(trainer)
         if self._first_bad is None:  # nothing has been trained
             return
-        bad = [name for name, tensor in network.state_dict().items() if not torch.isfinite(tensor).all()]
+        fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+        state = network.state_dict().items()
+        bad = [name for name, tensor in state if name not in fixed and not torch.isfinite(tensor).all()]
         # Statistics may differ between processes, and all have to stop together.
         count = torch.tensor(float(len(bad)), device=self._first_bad.device)
         if sum_over_processes(trainer, count).item():

@@ -90,6 +90,7 @@ class ClassificationLoss(nn.Module):
     def _sigmoid(
         self, logits: Tensor, targets: Tensor, weight: Tensor, pos_weight: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        targets = targets.to(logits)  # PyTorch would take the precision of the targets for that of the loss
         smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
         loss = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=pos_weight, reduction="none")
         if self.focal_gamma:

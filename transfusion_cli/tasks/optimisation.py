@@ -63,14 +63,8 @@ class Optimisation:
         self._plateau_state = None
         self._resumed_options = []
 
-    def configure(self, own: Transferred, phase: Phase, steps: Callable[[], int]) -> Any:
-        """A fresh optimizer that holds exactly a phase's parameters, in named groups, with its schedule if any.
-
-        Args:
-            own: the network.
-            phase: what trains.
-            steps: optimizer steps of the phase, asked for by schedules that are as long.
-        """
+    def optimizer(self, own: Transferred, phase: Phase) -> torch.optim.Optimizer:
+        """A fresh optimizer that holds exactly a phase's parameters, in named groups."""
         defaults = self._optimizer([nn.Parameter(torch.zeros(1))]).defaults
         groups = parameter_groups(
             own.network,
@@ -79,7 +73,18 @@ class Optimisation:
             lr=float(defaults["lr"]),
             weight_decay=float(defaults.get("weight_decay", 0.0)),
         )
-        optimizer = self._optimizer(groups)
+        optimizer: torch.optim.Optimizer = self._optimizer(groups)
+        return optimizer
+
+    def configure(self, own: Transferred, phase: Phase, steps: Callable[[], int]) -> Any:
+        """The optimizer of a phase with its schedule, if any.
+
+        Args:
+            own: the network.
+            phase: what trains.
+            steps: optimizer steps of the phase, asked for by schedules that are as long.
+        """
+        optimizer = self.optimizer(own, phase)
         self._options = plain_options(optimizer)
         self._plateau = None
         if self._lr_scheduler is None:

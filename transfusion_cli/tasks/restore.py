@@ -20,7 +20,7 @@ from transfusion_cli.yaml_file import read_yaml
 UNUSED = ("optimizer", "lr_scheduler")
 """Arguments of a task that training alone needs: a file has no say in them where nothing trains."""
 
-LINKED = ("target", "class_names", "seed")
+LINKED = ("target", "class_names", "seed", "dims", "regions")
 """Arguments that follow from other parts of a run's configuration."""
 
 
@@ -35,7 +35,9 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         kept = read_checkpoint(path).get("hyper_parameters")
         if not isinstance(kept, dict):
             raise UserError(f"{path} does not say how to build its network.\nGive a checkpoint as the run wrote it.")
-        return {str(name): value for name, value in kept.items() if name != "_instantiator"}
+        # What another part of a configuration had nothing to tell of, a kind of task need not know at all.
+        idle = {name for name in LINKED if kept.get(name) is None} | {"_instantiator"}
+        return {str(name): value for name, value in kept.items() if name not in idle}
     config = RunFolder.config_of(path)
     if config is None:
         raise UserError(
@@ -47,7 +49,11 @@ def saved_arguments(path: str | Path) -> dict[str, Any]:
         model, seed = settings["model"], settings["seed_everything"]
         with safe_open(path, framework="pt") as file:
             own = described(json.loads((file.metadata() or {})["task"]), Network, path)
-        facts = {"target": own["target"], "class_names": own["class_names"], "image_size": own["input_size"][-1]}
+        facts = {"target": own["target"], "class_names": own["class_names"], "image_size": own["input_size"][-2:]}
+        if own.get("regions") is not None:
+            facts["regions"] = own["regions"]
+        if len(own["input_size"]) == 4:
+            facts["dims"] = 3
         return {**model["init_args"], **facts, "seed": seed, "_class_path": model["class_path"]}
     except (SafetensorError, KeyError, TypeError, IndexError, OSError, ValueError):
         raise UserError(

@@ -15,6 +15,7 @@ from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, check_compatib
 from transfusion_cli.tasks.delta import is_delta, load_delta
 from transfusion_cli.tasks.early_stopping import PhaseEarlyStopping
 from transfusion_cli.tasks.steps_to_target import StepsToTarget
+from transfusion_cli.tasks.weight_average import RAW
 from transfusion_cli.training.connectors import connect
 from transfusion_cli.training.interruption import Interruption
 from transfusion_cli.training.rendezvous import check_main_address
@@ -90,12 +91,14 @@ class Trainer(pl.Trainer):
                 with warnings.catch_warnings():
                     # Evaluation mode is the strategy's choice here, and normalisation is the task's.
                     warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training")
-                    warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
+                    warnings.filterwarnings("ignore", message="You have overridden `(on_after|transfer)_batch_")
                     with _interrupts_rise():
                         super().fit(model, **data, ckpt_path=resumed, weights_only=True)
                 if self.interruption is not None and self.interruption.leaving:
                     self.interruption.leave(self)
         self.fit_loop.max_epochs = max_epochs
+        for average in model.averages:
+            average.finish(model)
 
     def _prepare(self, model: TransferTask, ckpt_path: str | None) -> int:
         """Build the network; return the phase to start in."""
@@ -112,6 +115,11 @@ class Trainer(pl.Trainer):
                 f"{ckpt_path} was trained in the phases {', '.join(own['phases'])};\n"
                 f"the strategy plans {', '.join(phases)}.\n"
                 "Resume with the run's own --model.transfer, or start a new run without --ckpt_path."
+            )
+        if RAW in checkpoint and not model.averages:
+            raise UserError(
+                f"{ckpt_path} has averaged weights, and there is no --model.ema to go on with.\n"
+                "Resume with the run's own --model.ema, or start a new run without --ckpt_path."
             )
         begun = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"]
         if self.max_epochs not in (None, -1) and begun > self.max_epochs:
@@ -143,11 +151,17 @@ class Trainer(pl.Trainer):
         end = max_epochs
         if model.phase.epochs is not None:
             end = model.phase_start_epoch + model.phase.epochs
+            least = end + 1 + sum(phase.epochs or 0 for phase in model.plan[phases_done:])
             if phases_done < len(model.plan) and max_epochs not in (None, -1) and end >= max_epochs:
                 raise UserError(
                     f"Phase {model.phase.name!r} may last until epoch {end}, and --trainer.max_epochs {max_epochs}\n"
                     "counts all phases: no epoch would be left for the next one.\n"
-                    "Raise --trainer.max_epochs or lower --model.transfer.head_epochs."
+                    f"Give --trainer.max_epochs {least} or more, or the phases before the last fewer epochs."
+                )
+            if max_epochs not in (None, -1) and end > max_epochs:
+                raise UserError(
+                    f"Phase {model.phase.name!r} lasts until epoch {end}, and --trainer.max_epochs is {max_epochs}.\n"
+                    f"Set --trainer.max_epochs {end}"
                 )
         self.fit_loop.max_epochs = end
 

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from transfusion_cli.cli.config.sources import Sources
+from transfusion_cli.data.masks.base import MaskDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
 from transfusion_cli.tasks.base import TransferTask
@@ -52,6 +53,25 @@ def _check_processes(options: Mapping[str, Any], sources: Sources) -> None:
             f"--trainer.devices {devices}{sources.locate('devices')} would start as many processes on {cores} cores.\n"
             "Try --trainer.devices 1"
         )
+
+
+def check_kinds(data: type | object, task: type | object) -> None:
+    """See that a task learns what the data tell.
+
+    Args:
+        data: class of the data module.
+        task: class of the task; one that does not say what it ``learns`` is let through.
+
+    Raises:
+        UserError: one is of masks and the other of labels.
+    """
+    learns = getattr(task, "learns", None)
+    if not isinstance(data, type) or not isinstance(task, type) or learns is None:
+        return
+    tells = "masks" if issubclass(data, MaskDataModule) else "labels"
+    if tells != learns:
+        other = {"masks": "SegmentationTask", "labels": "ClassificationTask"}[tells]
+        raise UserError(f"{data.__name__} has {tells}, and {task.__name__} learns {learns}.\nTry --model {other}")
 
 
 def check_monitors(task: TransferTask, callbacks: Iterable[Callback], sources: Sources) -> None:

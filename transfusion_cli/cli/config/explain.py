@@ -58,7 +58,10 @@ def unknown_key(key: str, sources: Sources, classes: dict[str, set[str]], keys: 
     """A key that is not accepted where it stands."""
     if not key.startswith("-") and key in sources.args:
         told = f"There is no place for {key!r} on the command line."
-        return f"{told}\nA value follows its flag: --config {shlex.quote(key)}"
+        if key.endswith((".yaml", ".yml")):
+            return f"{told}\nA value follows its flag: --config {shlex.quote(key)}"
+        hint = f"A value follows its flag. A run stands right behind its verb: transfusion test {shlex.quote(key)}"
+        return f"{told}\n{hint}"
     words = key.lstrip("-").partition("=")[0].split(".")
     sections = {key.split(".")[0] for key in keys}
     known = {word for key in keys for word in key.split(".")}.union(*classes.values())

@@ -31,6 +31,8 @@ def class_keys() -> dict[str, set[str]]:
     while todo:
         cls = todo.pop()
         todo += cls.__subclasses__()
+        if cls.__module__.startswith("monai."):  # which has schedules of its own under the names of torch's
+            continue
         if not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
             found[cls.__name__] = keys_of(cls)
     return found

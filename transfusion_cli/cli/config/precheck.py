@@ -37,7 +37,7 @@ SECTIONS: dict[str, str | None] = {
 }
 """Sections that stand for a class, with the one that they stand for unless they say so."""
 
-HAS_WORDS = ("data", "analyze")
+HAS_WORDS = ("data", "analyze", "rank")
 """Verbs that take words beside flags."""
 
 SPEC = ("class_path", "init_args", "dict_kwargs")
@@ -117,7 +117,7 @@ class Precheck:
         if self.verb not in HAS_WORDS and word.endswith((".yaml", ".yml")):
             advice = f"A value follows its flag: --config {shlex.quote(word)}"
             self.mistake(f"There is no place for {word!r} on the command line.", advice)
-        if self.verb != "data":
+        if self.verb not in ("data", "rank"):
             self.forget()  # it may be a run
 
     def forget(self) -> None:
@@ -326,10 +326,11 @@ KNOWN_KEYS = (
 def top_level_words() -> frozenset[str]:
     """The keys of no section: all flags that the source of the command line writes out, and the arguments of its verbs.
 
-    Verbs with ``OwnFlags``, which are not meant here, are left out.
+    Verbs with ``OwnFlags``, which are not meant here, are left out, and what completes them.
     """
     found = set(KNOWN_KEYS)
-    sources = (path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("*.py"))
+    files = (path for path in Path(__file__).parents[1].rglob("*.py") if path.stem != "completion")
+    sources = (path.read_text(encoding="utf-8") for path in files)
     for text in (source for source in sources if "OwnFlags" not in source):
         found |= set(re.findall(r"[\"']--(\w+)", text))
     return frozenset(found | catalog.parameters("Trainer", "fit", "validate", "test", "predict"))

@@ -8,12 +8,16 @@ from transfusion_cli.cli.config.chain import sections_of
 from transfusion_cli.cli.config.flags import INPUT, value_of, without
 from transfusion_cli.errors import UserError
 from transfusion_cli.run_folder import RunFolder
+from transfusion_cli.targets import MASK_TARGETS
 
 FOR_TRAINING = ("early_stopping", "steps_to_target", "checkpoint")
 """Sections that say nothing to an evaluation."""
 
-HOW_READ = ("batch_size", "num_workers", "image_size", "resize", "shuffle_blocks")
-"""Arguments of any data that other images are read by."""
+HOW_LOADED = ("batch_size", "num_workers")
+"""Arguments of any data that other cases are read by."""
+
+HOW_READ = (*HOW_LOADED, "image_size", "resize", "shuffle_blocks")
+"""Arguments of data with labels that other images are read by."""
 
 FOR_TRAINER = ("callbacks", "logger", "plugins", "profiler")
 """Classes of the trainer section, likewise."""
@@ -66,12 +70,12 @@ def for_images(config: Path | None, task: dict[str, Any], given: str, flags: lis
             f"{INPUT} reads images as a run read its own: give a checkpoint in its run folder, and no --config.\n"
             f"For example: transfusion predict lightning_logs/NAME/version_0 {INPUT} FOLDER"
         )
-    same = {key: value for key, value in (data.get("init_args") or {}).items() if key in HOW_READ}
+    masked = task["target"] in MASK_TARGETS
+    known = HOW_LOADED if masked else HOW_READ
+    same = {key: value for key, value in (data.get("init_args") or {}).items() if key in known}
     facts = {"input": given, "like": data, "target": task["target"], "class_names": task["class_names"]}
-    content["data"] = {
-        "class_path": "transfusion_cli.datasets.given_images.GivenImages",
-        "init_args": {**same, **facts},
-    }
+    given_class = "given_cases.GivenCases" if masked else "given_images.GivenImages"
+    content["data"] = {"class_path": f"transfusion_cli.datasets.{given_class}", "init_args": {**same, **facts}}
     return ["--config", inline(content, config), *without(flags, INPUT)]
 
 
