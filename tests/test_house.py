@@ -18,10 +18,11 @@ LONGEST = 400
 
 BELOW = {
     "cli": {
-        *("analysis", "comparison", "inspection", "datasets", "reports", "training"),
+        *("analysis", "transferability", "comparison", "inspection", "datasets", "reports", "training"),
         *("tasks", "strategies", "models", "metrics", "data"),
     },
     "comparison": {"reports", "metrics"},
+    "transferability": {"analysis", "reports", "tasks", "strategies", "models", "metrics", "data"},
     "analysis": {"reports", "tasks", "strategies", "models", "metrics", "data"},
     "reports": {"training", "tasks", "strategies", "models", "metrics", "data"},
     "training": {"tasks", "strategies", "models", "metrics"},

@@ -10,6 +10,8 @@ from support.commands import mistake, transfusion, write_configs
 from transfusion_cli.analysis.networks import load_networks
 from transfusion_cli.analysis.spec import Spec
 
+pytestmark = pytest.mark.slow
+
 A, B = "lightning_logs/bn/version_0", "lightning_logs/still/version_0"
 
 

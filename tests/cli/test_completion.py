@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from transfusion_cli.cli.completion import FLAGS, SHELLS, script
+from transfusion_cli.cli import compare
+from transfusion_cli.cli.completion import COMPARE, FLAGS, SHELLS, script
 from transfusion_cli.cli.config.names import class_keys
 from transfusion_cli.cli.main import VERBS, main
 
@@ -46,6 +47,11 @@ def test_bash_completes(tmp_path, monkeypatch):
     assert bash_offers("transfusion", "fit", "--res") == ["--resume"]
     (tmp_path / "logs").mkdir()
     assert bash_offers("transfusion", "test", "lo") == bash_offers("transfusion", "fit", "--resume", "l") == ["logs"]
+    assert bash_offers("transfusion", "rank", "--cand") == ["--candidates"]
+    assert bash_offers("transfusion", "rank", "--candidates", "my") == ["my.yaml"]
+    assert bash_offers("transfusion", "compare", "--ag") == ["--against"]
+    assert bash_offers("transfusion", "compare", "--model") == []
+    assert bash_offers("transfusion", "compare", "a", "--figures", "l") == ["logs"]
     assert set(bash_offers("transfusion", "list", "")) == {"strategies", "datasets", "backbones", "configs"}
 
 
@@ -59,13 +65,15 @@ def test_every_offered_flag_exists(capsys):
         if section not in ("data", "model", "early_stopping"):  # those show their keys in a help of their own
             assert re.search(rf"{re.escape(flag)}\b", helped), flag
     assert "--resume RUN" in helped
+    assert set(re.findall(r"--\w+", compare.flags().format_usage())) == set(COMPARE)
     classes = class_keys()
     for flag in FLAGS:
         section, _, key = flag.removeprefix("--").partition(".")
         if key and section == "data":
-            assert key in classes["CheXpertDataModule"], flag
+            kinds = ("CheXpertDataModule", "MaskTableDataModule", "NNUNetDataModule")
+            assert any(key in classes[kind] for kind in kinds), flag
         if key and section == "model":
-            assert key.split(".")[0] in classes["ClassificationTask"], flag
+            assert any(key.split(".")[0] in classes[kind] for kind in ("ClassificationTask", "SegmentationTask")), flag
 
 
 def test_unknown_shell(capsys):

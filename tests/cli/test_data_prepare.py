@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from support.commands import mistake, transfusion
 from support.images import build_image_table
+from support.volume_files import build_volumes
 
 import transfusion_cli.cli.data_cli as data_cli
-from transfusion_cli.cli import data_prepare
+import transfusion_cli.data.base as data_base
+
+pytestmark = pytest.mark.slow
 
 CONFIG = """\
 data:
@@ -119,7 +122,7 @@ def test_stopped_by_hand(monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data_prepare, "build_cache", stop)
+    monkeypatch.setattr(data_base, "build_cache", stop)
     with pytest.raises(SystemExit) as end:
         transfusion("data prepare --config small.yaml")
     assert end.value.code == 130
@@ -148,3 +151,20 @@ def test_help(capsys):
         transfusion("data prepare --help")
     assert end.value.code == 0
     assert "--size" in capsys.readouterr().out
+
+
+VOLUMES = """\
+data:
+  class_path: support.volume_files.DrawnVolumes
+  init_args: {root: volumes, num_workers: 0, batch_size: 2}
+"""
+
+
+def test_volumes(home, capsys):
+    build_volumes(home / "volumes")
+    (home / "volumes.yaml").write_text(VOLUMES)
+    transfusion("data prepare --config volumes.yaml --workers 1 --trust support")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("5 cases, 0.") and said[1].startswith("They are in data_cache/volumes-")
+    assert said[2] == "Use them: transfusion fit --config volumes.yaml --data.cache data_cache"
+    assert "not to a --size" in mistake("data prepare --config volumes.yaml --size 32 --trust support", capsys)

@@ -14,6 +14,8 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from transfusion_cli import files
 
+pytestmark = pytest.mark.slow
+
 RUN = "lightning_logs/bn/version_0"
 
 
@@ -75,9 +77,9 @@ AGAIN = "Free some space there, then type the same command again"
 @pytest.mark.parametrize(
     "name, goes_on",
     [
-        ("config.yaml", False),
-        ("split.csv", False),
-        ("best.ckpt", False),
+        pytest.param("config.yaml", False, marks=pytest.mark.slow),
+        pytest.param("split.csv", False, marks=pytest.mark.slow),
+        pytest.param("best.ckpt", False, marks=pytest.mark.slow),
         ("last.ckpt", False),
         ("delta.safetensors", True),
     ],

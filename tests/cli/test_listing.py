@@ -8,9 +8,17 @@ from transfusion_cli.cli import listing
 from transfusion_cli.cli.main import main
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.image_files import ImageFilesDataModule
+from transfusion_cli.data.masks.base import MaskDataModule
+from transfusion_cli.data.masks.image_base import ImageMaskDataModule
 from transfusion_cli.data.open_files import OpenFilesDataModule
+from transfusion_cli.data.volumes.base import VolumeDataModule
+from transfusion_cli.datasets.families.cases import ListedCasesDataModule
 from transfusion_cli.datasets.families.fundus import FundusDataModule
+from transfusion_cli.datasets.families.nnunet_layout import NNUNetLayout
 from transfusion_cli.datasets.families.skin_images import SkinImagesDataModule
+from transfusion_cli.datasets.families.vessels import VesselDataModule
+from transfusion_cli.datasets.families.volume_cases import VolumeCasesDataModule
+from transfusion_cli.datasets.given_cases import GivenCases
 from transfusion_cli.datasets.given_images import GivenImages
 
 
@@ -34,7 +42,15 @@ CONTRACTS = (
     OpenFilesDataModule,
     FundusDataModule,
     SkinImagesDataModule,
-    GivenImages,  # of predict --input
+    MaskDataModule,
+    ImageMaskDataModule,
+    VolumeDataModule,
+    ListedCasesDataModule,
+    VolumeCasesDataModule,
+    NNUNetLayout,
+    VesselDataModule,
+    GivenCases,  # of predict --input
+    GivenImages,
 )
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from support.commands import transfusion
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "run_0.1.0"
 RUN = "lightning_logs/old/version_0"
 

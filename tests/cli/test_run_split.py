@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from support.commands import mistake, transfusion
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "fit --config images_bn --data.root images --data.image_size 16 --data.augmentation null --data.num_workers 0"
 COMMAND += " --model.backbone cifar_resnet20 --model.pretrained false --trainer.max_epochs 1 --trainer.accelerator cpu"
 RUN = "lightning_logs/images_bn/version_0"

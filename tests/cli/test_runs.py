@@ -48,6 +48,7 @@ def test_saved_config_serves_every_verb(verb, config):
     assert cli.model.evaluation is not None
 
 
+@pytest.mark.slow
 def test_fit_from_the_saved_config_is_a_new_run(home):
     before = {path: path.read_bytes() for path in (home / RUN).rglob("*") if path.is_file()}
     cli = transfusion(f"fit --config {RUN}/config.yaml")
@@ -91,6 +92,7 @@ def test_a_run_that_validates_nothing_is_known_by_its_last_epoch(home, capsys, c
     )
 
 
+@pytest.mark.slow
 def test_going_on_from_the_best_checkpoint_is_a_run_of_its_own(home):
     run = transfusion("fit --config bn.yaml --name branched").folder.path
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}

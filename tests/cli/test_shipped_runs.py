@@ -9,14 +9,17 @@ import pytest
 import timm
 import torch
 from safetensors import safe_open
-from support import layouts
+from support import layouts, mask_layouts
 from support.chexpert import build_chexpert
 from support.commands import transfusion
 from support.images import build_image_folders
 from support.medmnist import build_medmnist
 from support.networks import randomised
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS = sorted(path.stem for path in Path(layouts.__file__).parent.glob("*.py") if path.stem != "__init__")
+MASK_LAYOUTS = sorted(path.stem for path in Path(mask_layouts.__file__).parent.glob("*.py") if path.stem != "__init__")
 PROTOCOLS = {
     "partial_transfusion_chest_xray": "kermany_chest_xray",
     "partial_transfusion_chexpert": "chexpert",
@@ -68,7 +71,6 @@ def evaluate(cli):
     return results, tested
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_chexpert(strategy):
     weights = "--model.backbone resnet18 --model.pretrained resnet18.pth --data.image_size 32"
@@ -88,7 +90,6 @@ def test_chexpert_bn_as_shipped_but_for_the_download():
     assert sum(p.numel() for p in cli.model.parameters() if p.requires_grad) == 83_648 + 5 * 1025
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_pneumoniamnist(strategy):
     cli = transfusion(
@@ -101,7 +102,6 @@ def test_pneumoniamnist(strategy):
         assert trained == 1441
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layout(name, tmp_path):
     """Every data set's config on a tree in the published layout."""
@@ -112,7 +112,25 @@ def test_layout(name, tmp_path):
     evaluate(cli)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("name", MASK_LAYOUTS)
+def test_mask_layout(name, tmp_path):
+    """Every config for images with masks, on a tree in the published layout; each mask has its image's size."""
+    import_module(f"support.mask_layouts.{name}").build(tmp_path / "data")
+    model = "--model.backbone cifar_resnet20 --model.pretrained false --model.window 64"
+    data = f"--data.root {tmp_path / 'data'} --data.patch_size 32 --data.patches_per_case 1"
+    cli = transfusion(f"fit --config {name}_bn {model} {data} {SMALL}")
+    run = cli.folder.path
+    transfusion(f"test --ckpt_path {run}/checkpoints/best.ckpt {QUICK}")
+    results = json.loads((run / "results.json").read_text())
+    assert {"value", "low", "high"} <= set(results["test/dice"])
+    transfusion(f"predict --ckpt_path {run}/checkpoints/delta.safetensors {QUICK}")
+    samples = cli.datamodule.samples
+    reader = cli.datamodule.case_reader("test")
+    written = [path for path in (run / "masks").rglob("*.*") if "overlays" not in path.parts]
+    assert len(written) == len(samples.rows("test"))
+    assert {reader.values.read(path).shape for path in written} == {(72, 80)}
+
+
 @pytest.mark.parametrize("literal", ["", "--data.literal true"])
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_protocol(name, literal, tmp_path, monkeypatch):
@@ -141,9 +159,34 @@ def test_images():
     assert {"p_malignant", "label_malignant"} <= set(rows[0])
 
 
+VIT = "--model.backbone cifar_vit6.textures --model.pretrained true --data.image_size 32"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "trained"), [("head", 0), ("norm_affine", 2496), ("lora", 27_648), ("llrd", 683_424)]
+)
+def test_images_with_a_transformer(strategy, trained, caplog):
+    cli = transfusion(f"fit --config images_{strategy} --data.root my_images {VIT} {SMALL}")
+    _results, rows = evaluate(cli)
+    assert {"p_malignant", "label_malignant"} <= set(rows[0])
+    head = 97
+    assert sum(p.numel() for p in cli.model.parameters() if p.requires_grad) == trained + head
+    assert cli.model.transferred.weights_report.complete
+    caplog.clear()
+    transfusion(f"check --config images_{strategy} --data.root my_images {VIT} {SMALL}")
+    assert "is usual for" not in caplog.text
+
+
 def test_demo():
     cli = transfusion(f"fit --config demo --data.patients 40 --data.test_patients 20 {SMALL}")
     assert (cli.folder.path / "results.json").is_file()
+    assert cli.model.transferred.weights_report.source.endswith("cifar_resnet20.textures")
+
+
+def test_demo_segmentation():
+    data = "--data.patients 4 --data.test_patients 2 --data.image_size 64 --data.patch_size 32"
+    cli = transfusion(f"fit --config demo_segmentation {data} --model.window 64 {SMALL}")
+    assert "test/dice" in json.loads((cli.folder.path / "results.json").read_text())
     assert cli.model.transferred.weights_report.source.endswith("cifar_resnet20.textures")
 
 

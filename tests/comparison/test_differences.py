@@ -2,6 +2,9 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ import torch
 import yaml
 from scipy.stats import t
 from support.commands import mistake, transfusion
+from support.processes import COMMAND, Process
+from support.screen import screen
 
 from transfusion_cli.comparison.tested import read_tested
 from transfusion_cli.metrics.classification import ClassificationEvaluation
@@ -124,14 +129,17 @@ def test_other_patients_stand_side_by_side(capsys):
 def test_what_is_missing_or_changed_is_said_with_what_to_type(capsys):
     folders = [a_run(name) for name in "abcd"]
     folders[1].test_predictions.unlink()
-    folders[2].test_predictions.write_text("id,p_x\n")
+    folders[2].test_predictions.write_text("id,p_x\nimage,0.5\n")
     results = json.loads(folders[3].results.read_text())
     folders[3].results.write_text(json.dumps(results | {"test/auroc": {"value": 0.5}}))
     _, out = compared("a b c d", capsys)
     assert (
         "b, whose version_0 has no predictions_test.csv beside its results: transfusion test lightning_logs/b/" in out
     )
-    assert "c, whose version_0 predictions_test.csv is not as the run wrote it (no columns of probabilities" in out
+    assert (
+        "c, whose version_0 predictions_test.csv is not as the run wrote it (columns that no kind of task predicts"
+        in out
+    )
     assert "d, whose version_0 predictions_test.csv and its results are of different tests: transfusion test" in out
     for folder in folders:
         folder.results.unlink()
@@ -176,7 +184,46 @@ def test_files(home, capsys):
     assert (home / "figures" / "roc_1.png").is_file() and (home / "figures" / "roc.png").read_bytes() == before
 
 
+def test_places_that_take_no_files_are_told_before_the_work(home, capsys):
+    a_run("a"), a_run("b", better=0.3)
+    (home / "file").write_text("mine")
+    assert mistake("compare a b --out .", capsys) == "--out . is a folder.\nTry --out compare.csv\n"
+    for flag in ("--figures file", "--out file/x.csv"):
+        with pytest.raises(SystemExit) as stop:
+            transfusion(f"compare a b {flag}")
+        said = capsys.readouterr()
+        assert stop.value.code == 1 and "Could not write file" in said.err and said.out == ""
+    assert (home / "file").read_text() == "mine"
+
+
+def test_what_predictions_do_not_tell(capsys):
+    for name in "ab":
+        folder = a_run(name)
+        results = json.loads(folder.results.read_text())
+        folder.results.write_text(json.dumps(results | {"test/loss": {"value": 0.5}}))
+    assert "whose predictions say nothing of loss (try --metric auroc)" in compared("a b --metric loss", capsys)[1]
+    said = mistake("compare a b --metric nothing", capsys)
+    assert "auroc" in said and "samples" not in said and "patients" not in said
+
+
+@pytest.mark.slow
+def test_the_installed_command(home):
+    a_run("a"), a_run("b", better=0.3)
+    words = ["compare", "a", "b", "--against", "b", "--figures", "drawn"]
+    lines = screen(Process(home, *words, terminal=True).end())
+    assert any("a is better than b by" in line for line in lines)
+    assert lines[-1] == "Drawn: drawn/differences.png drawn/roc.png drawn/precision_recall.png"
+    command = f"{sys.executable} {COMMAND} compare a b | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGPIPE, "", "")
+
+
 def test_nothing_to_draw(capsys):
     a_run("a"), a_run("b", rows=slice(0, 100))
     assert "Drawn" not in compared("a b --figures figures", capsys)[1]
+    rows = np.append(np.flatnonzero(TRUTH)[:8], np.flatnonzero(~TRUTH)[:40])
+    a_run("c", rows=rows), a_run("d", rows=rows)
+    assert "Drawn: figures/roc.png figures/precision_recall.png" in compared("c d --figures figures", capsys)[1]
+    a_run("e", rows=rows[:8]), a_run("f", rows=rows[:8])
+    assert "Not compared: e, whose test leaves auroc undefined" in compared("e f --figures figures", capsys)[1]
     assert "one group of runs alone" in mistake("compare a --figures figures", capsys)

@@ -9,8 +9,8 @@ from support.images import picture, save_dicom
 from transfusion_cli.data.reading.readers import ArrayReader, FileReader
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.errors import UserError
-from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE
-from transfusion_cli.inspection.scan import CHUNK, scan
+from transfusion_cli.inspection.image_facts import MISSING, READ, UNREADABLE, ImageLook
+from transfusion_cli.inspection.scan import scan
 
 
 def save(folder, name, pixels, **options):
@@ -106,7 +106,7 @@ def test_arrays_and_splits_without_a_reader(tmp_path):
 
 
 def test_processes_find_what_one_finds(tmp_path):
-    names = [save(tmp_path, f"{i}.png", picture(i % 7)) for i in range(3 * CHUNK + 1)] + ["gone.png"]
+    names = [save(tmp_path, f"{i}.png", picture(i % 7)) for i in range(3 * ImageLook.chunk + 1)] + ["gone.png"]
     one, several = look(tmp_path, names), look(tmp_path, names, workers=2)
     np.testing.assert_array_equal(one.facts, several.facts)
     assert one.reasons == several.reasons
@@ -118,7 +118,7 @@ class Crashing:
 
 
 def test_a_decoder_that_crashes_is_an_error_not_a_hang():
-    n = 3 * CHUNK
+    n = 3 * ImageLook.chunk
     table = SampleTable(as_text(range(n)), np.zeros(n, np.int64), np.full(n, "train"))
     with pytest.raises(UserError, match="--workers 1"):
         scan(table, {"train": Crashing()}, 2, progress=False)

@@ -240,3 +240,20 @@ def test_a_network_too_sure_for_probabilities_is_ranked_by_its_logits(target) ->
 def test_shapes_at_odds(target, shape) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         metrics_of(target, ["a", "b", "c"][: 2 if target == "binary" else 3], torch.rand(5, 3), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_columns_make_the_evaluation_again(target) -> None:
+    data = predicted(target)
+    first = ClassificationEvaluation.of(*data.arguments)
+    columns = first.columns() | first.truth()
+    texts = {
+        name: np.array(["" if value != value else str(value) for value in column.tolist()], dtype=object)
+        for name, column in columns.items()
+    }
+    again = ClassificationEvaluation.of_table(texts | {"exam": texts["p_class 1"]}, first.metrics)
+    assert again is not None and again.target == target and again.metrics == first.metrics
+    assert {name: str(column.tolist()) for name, column in again.truth().items()} == {
+        name: str(column.tolist()) for name, column in first.truth().items()
+    }
+    assert ClassificationEvaluation.of_table({"dice": texts.popitem()[1]}, first.metrics) is None

@@ -22,6 +22,7 @@ class Given:
     def __init__(self, data, metrics, intervals):
         of = ClassificationEvaluation.of(*data.arguments)
         self.metrics, self.intervals = metrics, lambda: intervals
+        self.notes: dict[str, str] = {}
         self.support, self.counts = of.support, of.counts
 
     def __len__(self):

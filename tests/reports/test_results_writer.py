@@ -2,18 +2,21 @@
 
 import csv
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
+from support.masks import blobs, evaluation
 from support.runs import make_task, make_trainer
 from support.tiny import TinyDataModule
 
 from transfusion_cli.analysis.scores import scores_for
-from transfusion_cli.data.samples import as_text
+from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.reports.figures import evaluation_figures
-from transfusion_cli.reports.results_writer import ResultsWriter
+from transfusion_cli.reports.results_writer import ResultsWriter, predictions_frame
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_plain
 
@@ -82,3 +85,25 @@ def test_formulas(tmp_path, verb):
     assert set(spreadsheet_plain(row[-1] for row in rows)) <= set(data.class_names)
     inside = data.samples.rows("test")
     assert spreadsheet_plain(row[0] for row in rows) == data.samples.ids[inside].tolist()
+
+
+def test_several_rows_of_a_case():
+    """Masks have one for each class; what could not be read has none."""
+    rng = np.random.default_rng(0)
+    truths = [np.stack([blobs(rng, (12, 14)) for _ in range(2)]) for _ in range(3)]
+    truths[2][1] = False
+    found = evaluation([(truth ^ blobs(rng, (12, 14), 0.05), truth) for truth in truths], names=["liver", "tumour"])
+    samples = SampleTable(
+        ids=np.array(["c", "b", "a", "d"]),
+        targets=np.zeros((4, 1), dtype=np.float32),
+        split=np.array(["test"] * 4),
+        patients=np.array(["P", "P", "Q", "R"]),
+    )
+    frame = predictions_frame(replace(found, index=torch.tensor([3, -1, 2])), SimpleNamespace(samples=samples))
+    assert frame["id"].tolist() == ["d", "d", "a", "a"] and frame["patient"].tolist() == ["R", "R", "Q", "Q"]
+    assert frame["class"].tolist() == ["liver", "tumour"] * 2
+    dice = found.scores["dice"][[0, 2]].flatten().tolist()
+    assert frame["dice"].tolist() == pytest.approx(dice, nan_ok=True) and np.isnan(dice[3])
+    samples.split[:] = "predict"
+    frame = predictions_frame(replace(found, index=torch.arange(3)), SimpleNamespace(samples=samples))
+    assert list(frame) == ["id", "patient", "class", "volume"] and len(frame) == 6

@@ -20,7 +20,7 @@ def build_medmnist(
         root: Folder.
         flag: Name of the set.
         counts: Training, validation and test images.
-        size: Height and width.
+        size: Side.
         compressed: Deflate the arrays, as some of the real files do, or store them plainly.
     """
     facts, rng, arrays = FACTS[flag], np.random.default_rng(0), {}
@@ -28,7 +28,7 @@ def build_medmnist(
     width = len(facts.class_names) if facts.target == "multilabel" else 1
     for split, count in zip(("train", "val", "test"), counts, strict=True):
         labels = (np.arange(count)[:, None] + np.arange(width)) % classes
-        shape = (count, size, size) + ((3,) if facts.channels == 3 else ())
+        shape = (count, *[size] * facts.dims) + ((3,) if facts.channels == 3 else ())
         bright = labels[:, 0].reshape(-1, *[1] * (len(shape) - 1)) * (120 // classes)
         arrays[f"{split}_images"] = (rng.integers(0, 120, shape) + bright).astype(np.uint8)
         arrays[f"{split}_labels"] = labels.astype(np.uint8)

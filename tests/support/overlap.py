@@ -32,6 +32,13 @@ class OverlapEvaluation(Evaluation):
     def truth(self):
         return {}
 
+    @classmethod
+    def of_table(cls, columns, metrics):
+        if "dice" not in columns:
+            return None
+        overlap = torch.tensor(columns["dice"].astype(float))
+        return cls(index=torch.arange(len(overlap)), overlap=overlap)
+
     def take(self, rows):
         patients = None if self.patients is None else self.patients[rows]
         return replace(self, index=self.index[rows], patients=patients, loss=None, overlap=self.overlap[rows])

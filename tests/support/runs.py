@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from support.drawn_cases import DrawnCases
 from support.networks import source_file
 from support.tiny import TinyDataModule
 from torch import Tensor
 
 from transfusion_cli.tasks.classification import ClassificationTask
+from transfusion_cli.tasks.segmentation import SegmentationTask
 from transfusion_cli.training.interruption import Interruption
 from transfusion_cli.training.run_checkpoint import RunCheckpoint
 from transfusion_cli.training.trainer import Trainer
@@ -19,6 +21,13 @@ def make_task(folder: Path, transfer: Any = None, kind: str = "binary", **kwargs
     kwargs = {"backbone": "cifar_resnet20", "pretrained": source_file(folder), **kwargs}
     names = TinyDataModule(kind).class_names
     return ClassificationTask(transfer=transfer, target=kind, class_names=names, **kwargs)
+
+
+def make_segmentation(folder: Path, transfer: Any = None, dims: int = 2, **kwargs: Any) -> SegmentationTask:
+    """A U-Net on the same weights, for ``DrawnCases``."""
+    kwargs = {"backbone": "cifar_resnet20", "pretrained": source_file(folder), "decoder_channels": [16, 8], **kwargs}
+    names = DrawnCases(dims).class_names
+    return SegmentationTask(transfer=transfer, target="mask", class_names=names, dims=dims, **kwargs)
 
 
 class EveryCheckpoint(RunCheckpoint):

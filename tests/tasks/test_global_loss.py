@@ -65,7 +65,14 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_known_labels(tmp_path):
     assert trainer.callback_metrics["train/loss_epoch"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"val_check_interval": 0.4}, {"check_val_every_n_epoch": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"val_check_interval": 0.4},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"check_val_every_n_epoch": 2}, marks=pytest.mark.slow),
+    ],
+)
 def test_with_accumulation_resuming_anywhere_equals_the_uninterrupted_run(options, tmp_path):
     def run(callbacks, ckpt_path=None):
         task = make_task(tmp_path, FullFineTuning(head_epochs=1), dropout=0.3)

@@ -134,7 +134,13 @@ def test_resuming_where_it_stopped_trains_no_more(tmp_path):
     assert trainer.global_step == 2 and scripted.validated == [] and steps.outcome()["step"] == 2
 
 
-@pytest.mark.parametrize("schedule", [None, partial(ReduceLROnPlateau, monitor="val/loss", patience=0, threshold=10.0)])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        pytest.param(None, marks=pytest.mark.slow),
+        partial(ReduceLROnPlateau, monitor="val/loss", patience=0, threshold=10.0),
+    ],
+)
 def test_resuming_anywhere_equals_the_uninterrupted_run(schedule, tmp_path):
     def once(folder, **options):
         steps, scripted = target(5.0), Scripted()

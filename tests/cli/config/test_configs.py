@@ -2,9 +2,12 @@
 
 import pytest
 from support.commands import mistake, transfusion, write_configs
+from support.networks import randomised
 
+from transfusion_cli import strategies
 from transfusion_cli.cli.app import TransfusionCLI
 from transfusion_cli.cli.config import shipped
+from transfusion_cli.strategies.parts import NetworkParts
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +57,40 @@ def test_extends_takes_a_shipped_config(name, configs, parsed):
     (configs / "images_bn.yaml").write_text("extends: base.yaml\nmodel: {transfer: HeadOnly}\n")
     beside = name == "images_bn.yaml"
     assert transfer(parsed("fit --config my.yaml"))[0] == ("HeadOnly" if beside else "BatchNormAffine")
+
+
+@pytest.mark.parametrize(
+    ("piece", "name", "told"),
+    [
+        ("lpft", "FullFineTuning", {"head_epochs": 5, "head_early_stop": True, "head_lr": 1e-3, "lr": 1e-4}),
+        ("adabn", "HeadOnly", {"statistics": "reestimate", "lr": None}),
+    ],
+)
+def test_pieces_that_are_strategies_by_their_options(piece, name, told, configs, parsed):
+    (configs / "my.yaml").write_text(f"extends: [bn.yaml, shared/{piece}.yaml]\ntrainer: {{max_epochs: 9}}\n")
+    chosen, options = transfer(parsed("fit --config my.yaml"))
+    assert chosen == name and options | told == options and "affine" not in options
+    phases = getattr(strategies, chosen)(**options).select(NetworkParts.of(randomised()))
+    assert [phase.name for phase in phases] == {"lpft": ["head", "full"], "adabn": ["head"]}[piece]
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "told"),
+    [
+        ("LayerwiseDecay --model.transfer.decay 0.65 --model.transfer.lr 1e-3", "LayerwiseDecay", {"decay": 0.65}),
+        ("GradualUnfreezing --model.transfer.steps 3", "GradualUnfreezing", {"steps": 3, "head_epochs": 1}),
+        ("SurgicalFineTuning --model.transfer.stages block2", "SurgicalFineTuning", {"stages": "block2"}),
+        (
+            "SurgicalFineTuning --model.transfer.stages [conv1,block1]",
+            "SurgicalFineTuning",
+            {"stages": ["conv1", "block1"]},
+        ),
+    ],
+)
+def test_strategies_that_go_by_stages_take_flags(flags, name, told, parsed):
+    config = parsed(f"fit --config base.yaml --model.ema 0.99 --model.transfer {flags}")
+    chosen, options = transfer(config)
+    assert chosen == name and options | told == options and model(config)["ema"] == 0.99
 
 
 def test_a_base_that_is_nowhere(configs, capsys):

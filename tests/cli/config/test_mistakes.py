@@ -25,7 +25,7 @@ FLAGS = {
     "--model.optimizer Addam": ["'Addam'", "Did you mean Adam?"],
     "--model.optimizer AdamW --model.optimizer.lr fast": ["lr must be float", "not 'fast' on the command line"],
     "--model.lr_scheduler CosineAnnealingLR": ["needs a value for: T_max"],
-    "--model Nothing": ["'Nothing'", "my_module.Nothing"],
+    "--model Elsewhere": ["'Elsewhere'", "my_module.Elsewhere"],
     "--data CheXpert": ["'CheXpert'", "Did you mean CheXpertDataModule?"],
     "--data.batchsize 3": ["'batchsize'", "Did you mean batch_size?"],
     "--data.batch_size many": ["batch_size must be int, not 'many'"],
@@ -41,6 +41,7 @@ FLAGS = {
     "--name ../../x": ["--name '../../x'", "no name for a folder inside --root", "--root DIR"],
     "--seed_everything x": ["seed_everything", "'x'"],
     "bn.yaml": ["no place for 'bn.yaml'", "--config bn.yaml"],
+    "runs/mine": ["no place for 'runs/mine'", "transfusion test runs/mine"],
     "--config nowhere.yaml": ["No such config: nowhere.yaml", "transfusion list configs"],
     "--ckpt_path nowhere.ckpt": ["No checkpoint at nowhere.ckpt"],
 }

@@ -14,6 +14,7 @@ STRATEGIES = {
     "meanvar": "MeanVarInit",
     "acnorm": "ACNorm",
 }
+OF_TRANSFORMERS = {"affine": "NormAffine", "lora": "LoRA", "llrd": "LayerwiseDecay"}
 
 
 def header(name):
@@ -22,12 +23,19 @@ def header(name):
     return {line.split()[0]: line.partition(" ")[2].strip() for line in lines if line}
 
 
-ONE_OF_EACH_DATA_SET = [name for name in CONFIGS if name.rpartition("_")[2] not in {*STRATEGIES} - {"bn"}]
+ONE_OF_EACH_DATA_SET = [
+    name for name in CONFIGS if name.rpartition("_")[2] not in {*STRATEGIES, *OF_TRANSFORMERS} - {"bn"}
+]
 
 
 def test_the_promised_configs_are_there():
     promised = {f"{data}_{strategy}" for data in ("chexpert", "pneumoniamnist") for strategy in STRATEGIES}
-    assert promised | {"images_bn", "demo"} <= set(CONFIGS)
+    promised |= {
+        f"{data}_{strategy}" for data in ("drive", "chasedb1") for strategy in ("full", "head", "bn", "acnorm")
+    }
+    promised |= {f"images_{strategy}" for strategy in ("bn", "head", "norm_affine", "lora", "llrd")}
+    promised |= {"masks_bn", "stare_bn", "hrf_bn", "demo", "demo_segmentation"}
+    assert promised <= set(CONFIGS)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -37,7 +45,7 @@ def test_parses_as_its_header_says(name, parsed):
     flags = shlex.split(told["Run"])[2:] + shlex.split(told.get("Override", ""))
     config = parsed(shlex.join(["fit", *flags]))
     assert config["name"] == name
-    strategy = STRATEGIES.get(name.rpartition("_")[2])
+    strategy = (STRATEGIES | OF_TRANSFORMERS).get(name.rpartition("_")[2])
     if strategy and "--model.transfer" not in flags:
         assert config["model"]["init_args"]["transfer"]["class_path"].endswith(strategy)
 
@@ -49,9 +57,10 @@ def test_a_config_says_where_its_weights_file_comes_from(name):
     assert told["Run"].endswith("--model.pretrained FILE")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ONE_OF_EACH_DATA_SET)
 def test_takes_the_keys_met_most(name, parsed):
-    root = "" if name == "demo" else "--data.root elsewhere"
+    root = "" if name.startswith("demo") else "--data.root elsewhere"
     config = parsed(
         f"fit --config {CONFIGS[name]} {root} --data.batch_size 3 --model.backbone resnet18 --model.pretrained false "
         "--model.transfer HeadOnly --trainer.max_epochs 2"

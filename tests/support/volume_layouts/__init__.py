@@ -1,0 +1,1 @@
+"""Tiny trees in the layouts in which volumes with masks are published: ``build(root)`` writes it."""
