@@ -40,13 +40,14 @@ class Recipe:
     epochs: int
     images: int = 16000
     batch_size: int = 64
+    kept_as: torch.dtype = torch.float32
 
 
 RECIPES = {
     "cifar_resnet20": Recipe(
         partial(torch.optim.SGD, momentum=0.9, nesterov=True), weight_decay=5e-4, lr=0.1, epochs=6
     ),
-    "cifar_vit6": Recipe(torch.optim.AdamW, weight_decay=0.05, lr=1e-3, epochs=8),
+    "cifar_vit6": Recipe(torch.optim.AdamW, weight_decay=0.05, lr=1e-3, epochs=8, kept_as=torch.float16),
 }
 
 
@@ -107,6 +108,7 @@ def train(backbone: str, settings: argparse.Namespace) -> tuple[nn.Module, dict[
             losses.append(loss.item())
         seconds = time.monotonic() - start
         print(f"epoch {epoch + 1}/{settings.epochs}: loss {np.mean(losses):.3f}, {seconds:.0f} s", flush=True)
+    network.to(recipe.kept_as).float()  # what is measured is what is kept
     found = accuracy(network, normalise(held_out), held_out_labels)
     print(f"accuracy on held-out draws: {found:.3f}")
     return network, {
@@ -146,7 +148,8 @@ def main() -> None:
     network, provenance = train(chosen.backbone, settings)
     out = chosen.out or WEIGHTS / f"{chosen.backbone}_textures.safetensors"
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, out, provenance)
+    tensors = {name: tensor.contiguous() for name, tensor in network.to(recipe.kept_as).state_dict().items()}
+    save_file(tensors, out, provenance)
     print(f"saved {out} ({out.stat().st_size / 1e6:.2f} MB)")
 
 

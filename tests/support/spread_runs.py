@@ -84,14 +84,21 @@ REGULARISED = {
 }
 
 POLICIES = ("frozen_all", "reestimate", "update")
-RUNS = [(name, policy, "binary", batches) for name in STRATEGIES for policy in POLICIES for batches in (1, 3)]
 MASKS = ("mask", "volume", "batch_dice")
-RUNS += [
-    (name, "update", kind, batches) for name in ("full", "affine", "ac-norm") for kind in MASKS for batches in (1, 3)
+RUNS = [
+    (name, policy, "binary", batches)
+    for name in ("full", "affine", "ac-norm")
+    for policy in POLICIES
+    for batches in (1, 3)
 ]
-RUNS += [(name, "frozen", "binary", batches) for name in OF_VITS for batches in (1, 3)]
-RUNS += [(name, "update", "binary", batches) for name in REGULARISED for batches in (1, 3)]
-RUNS += [("full", "frozen", "binary", 1), ("affine", "frozen", "multilabel", 3), ("full", "update", "multiclass", 3)]
+RUNS += [
+    (name, "update", "binary", 3) for name in STRATEGIES | REGULARISED if name not in ("full", "affine", "ac-norm")
+]
+RUNS += [(name, "frozen", "binary", 3) for name in OF_VITS]
+RUNS += [(name, "update", kind, 3) for name in ("full", "affine", "ac-norm") for kind in MASKS]
+RUNS += [("full", "update", "volume", 1), ("lwf", "update", "binary", 1), ("affine", "frozen", "multilabel", 3)]
+RUNS += [("full", "frozen", "binary", 1), ("full", "update", "multiclass", 3)]
+"""Every strategy once; every policy and both ways of accumulating with those that differ most in what moves."""
 
 
 def run(folder: Path, processes: int, name: str, policy: str, kind: str, accumulate: int) -> dict[str, torch.Tensor]:
