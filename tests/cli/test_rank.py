@@ -229,7 +229,7 @@ def test_a_bar_moves_and_ctrl_c_keeps_what_is_done(home):
     process.press_ctrl_c()
     said = process.end(130)
     assert "Stopped. The same command goes on from here." in said and "Traceback" not in said
-    assert len(list((home / "cut").glob("*.npy"))) == 2
+    assert len(list((home / "cut").glob("*.npy"))) == 3  # features of two, and what the first one's classifier says
     process = Process(home, *words)
     output = process.end()
     assert output.count("as kept from before") == 2 and "By LogME" in output
@@ -255,5 +255,5 @@ def test_a_killed_one_leaves_nothing_half(home):
     process.wait_for(lambda: "2 of 2: cifar_resnet110" in process.text)
     process.send(signal.SIGKILL)
     process.end(-signal.SIGKILL)
-    assert len(list((home / "killed").glob("[!.]*.npy"))) == 1
+    assert len(list((home / "killed").glob("[!.]*.npy"))) == 2  # features, and what its classifier says
     assert Process(home, *words).end().count("as kept from before") == 1
