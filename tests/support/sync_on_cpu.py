@@ -2,8 +2,9 @@
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as differentiable
 from torch import Tensor, nn
+
+from transfusion_cli.tasks.processes import differentiable_sum
 
 
 def forward(layer: nn.SyncBatchNorm, x: Tensor) -> Tensor:
@@ -15,8 +16,8 @@ def forward(layer: nn.SyncBatchNorm, x: Tensor) -> Tensor:
     axes = [axis for axis in range(x.ndim) if axis != 1]
     shape = [1, -1, *[1] * (x.ndim - 2)]
     number = x.numel() / x.shape[1] * dist.get_world_size()
-    mean = differentiable.all_reduce(x.sum(axes)) / number
-    var = differentiable.all_reduce(((x - mean.view(shape)) ** 2).sum(axes)) / number
+    mean = differentiable_sum(x.sum(axes)) / number
+    var = differentiable_sum(((x - mean.view(shape)) ** 2).sum(axes)) / number
     with torch.no_grad():
         layer.running_mean.lerp_(mean, layer.momentum)
         layer.running_var.lerp_(var * number / (number - 1), layer.momentum)

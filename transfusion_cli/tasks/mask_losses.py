@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import IGNORE, MaskTarget
+from transfusion_cli.tasks.processes import differentiable_sum
 
 Term = Literal["dice", "cross_entropy", "focal", "tversky"]
 """What a loss of masks is a sum of."""
@@ -173,9 +174,4 @@ def _quotient(sums: Sums, beta: float) -> Tensor:
 
 def _over_batch(sums: Tensor) -> Tensor:
     """Sums of all samples of all processes, as those of each (B, K)."""
-    total = sums.sum(0)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        from torch.distributed.nn.functional import all_reduce  # the one that gradients pass
-
-        total = all_reduce(total)
-    return total.expand_as(sums)
+    return differentiable_sum(sums.sum(0)).expand_as(sums)
