@@ -52,3 +52,11 @@ def test_differences():
         [float(cell) for row in found if row[5] == better for cell in row[6:11]] for better in ("0.0", "0.06")
     )
     assert len(alike) == len(apart) == 4 * 5 and np.mean(alike) < 0.12 and np.mean(apart) > 2 * np.mean(alike)
+
+
+@pytest.mark.slow
+def test_strategies():
+    lines = printed(FOLDER / "strategies.py", "--images", 32, "--rounds", 1, "--epochs", 2, "--only", "head")
+    (full,), (head,) = (table(lines, f"| {name}") for name in ("full", "head"))
+    assert full[1:4] == ["1.00", "1.00", "269,137"]
+    assert float(head[2]) < 1 and head[3] == "65"
