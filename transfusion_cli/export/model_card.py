@@ -32,7 +32,6 @@ subgroups, contact, licence.
 
 USAGE = """\
 ```python
-import numpy as np
 import timm
 import torch
 from PIL import Image
@@ -64,7 +63,7 @@ def model_card(run: TrainedRun) -> str:
     mode = "L" if len(made.mean) == 1 else "RGB"
     parts = [
         HEAD + f"# {run.folder.name}",
-        f"A `{task.backbone}` that tells {', '.join(task.class_names)} ({task.target}), fine-tuned by `transfusion`.",
+        f"A `{run.architecture}` for {', '.join(task.class_names)} ({task.target}), fine-tuned by `transfusion`.",
         "## Use\n\n" + USAGE.replace("{mode}", mode).replace("{chances}", chances).rstrip(),
         "## Preprocessing\n\n" + "\n".join(_preprocessing(made.rule)),
         "## Data\n\n" + "\n".join(_data(run)),
@@ -80,6 +79,8 @@ def _preprocessing(rule: dict[str, Any]) -> Iterator[str]:
     yield f"{rule['resize_method']}), then: {rule['then']}."
     yield f"Mean {_numbers(rule['mean'])}, standard deviation {_numbers(rule['std'])}."
     yield "timm's own transform resizes by another method: where images have to be resized, logits differ slightly."
+    if rule["resize"] == "pad":
+        yield "It also enlarges images that are smaller: pad these with zeros first, the image in the middle."
 
 
 def _numbers(values: list[float]) -> str:
@@ -113,11 +114,12 @@ def split_sizes(run: RunFolder) -> dict[str, tuple[int, int]]:
 def _training(run: TrainedRun) -> Iterator[str]:
     task, settings = run.task, run.record.settings
     base = task.transferred.base
-    source = Path(base.source).name if not base.source.startswith("timm:") else base.source
+    source = base.source if base.source.startswith("timm:hf-hub:") else Path(base.source).name  # no one's folders
     drawn = " (nothing pretrained)" if not base.tensors else f", SHA-256 of the tensors `{base.sha256}`"
     names = ", ".join(f"`{type(strategy).__name__}`" for strategy in task.transfer.strategies)
-    given = {key.removeprefix("model.transfer."): value for key, value in settings.items() if "model.transfer." in key}
-    yield f"- Backbone: `{task.backbone}`"
+    options = {key.removeprefix("model.transfer."): value for key, value in settings.items()}
+    given = {key: value for key, value in options.items() if "model.transfer." + key in settings and value is not None}
+    yield f"- Backbone: `{run.architecture}`"
     yield f"- Base weights: {source}{drawn}"
     yield f"- Strategy: {names}{f' `{json.dumps(given, default=str)}`' if given else ''}"
     yield f"- Epochs: {run.record.epochs}; the best by `{run.record.monitor}` is kept. Seed: {run.record.seed}\n"

@@ -41,10 +41,10 @@ def write(run: TrainedRun, kept: list[str], folder: Path) -> float:
     try:
         trace(network, two_of(images), path)
     except Exception as error:  # whatever a network does that cannot be recorded
-        raise not_recorded(run.task.backbone, error) from error
+        raise not_recorded(run.architecture, error) from error
     model = onnx.load(path)
     for name, value in run.about.items():
-        model.metadata_props.add(key=name, value=value if isinstance(value, str) else json.dumps(value))
+        model.metadata_props.add(key=name, value=json.dumps(value))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

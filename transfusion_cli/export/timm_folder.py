@@ -15,7 +15,6 @@ from torch import nn
 from transfusion_cli.data.transform.resize import ResizeMode
 from transfusion_cli.errors import UserError
 from transfusion_cli.export.trained_run import TrainedRun
-from transfusion_cli.models.facts import pretrained_config
 
 CROP_MODES: dict[ResizeMode, str] = {"stretch": "squash", "crop": "center", "pad": "border"}
 """What timm calls the ways of resizing. Its ``border`` enlarges small images, and ours does not."""
@@ -69,8 +68,8 @@ def check_ordinary(run: TrainedRun, kept: list[str]) -> None:
     """
     instead = f"Nothing was written. Whole, it can be taken away: transfusion export {run.folder} --format onnx"
     if kept:
-        raise UserError(f"What {' and '.join(kept)} trained is no weight of a {run.task.backbone}.\n{instead}")
-    name = pretrained_config(run.task.network).get("architecture", run.task.backbone)
+        raise UserError(f"What {' and '.join(kept)} trained is no weight of a {run.architecture}.\n{instead}")
+    name = run.architecture
     if not is_model(name) or not model_entrypoint(name).__module__.startswith("timm."):
         raise UserError(f"{name} is an architecture that timm alone does not know.\n{instead}")
 
@@ -86,7 +85,7 @@ def outputs(folder: Path, run: TrainedRun) -> torch.Tensor:
     except Exception as error:  # tensors of other shapes, in the main: a strategy had changed the architecture
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(
-            f"A plain {run.task.backbone} does not take the run's weights: {reason[:200]}\n"
+            f"A plain {run.architecture} does not take the run's weights: {reason[:200]}\n"
             f"Nothing was written. Whole, it can be taken away: transfusion export {run.folder} --format onnx"
         ) from error
     data = resolve_model_data_config(network)

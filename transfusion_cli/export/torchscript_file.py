@@ -37,7 +37,7 @@ def write(run: TrainedRun, kept: list[str], folder: Path) -> float:
         try:
             traced = torch.jit.trace(network, two_of(images), check_trace=False)
         except Exception as error:  # whatever a network does that cannot be recorded
-            raise not_recorded(run.task.backbone, error) from error
+            raise not_recorded(run.architecture, error) from error
         whole = path.with_suffix(".whole.pt")
         torch.jit.save(traced, str(whole), _extra_files={ABOUT: json.dumps(run.about)})
         without_paths(whole, path)

@@ -15,6 +15,7 @@ from transfusion_cli.export.agreement import Reference
 from transfusion_cli.export.decisions import Decisions, decisions_of
 from transfusion_cli.export.preprocessing import Preprocessing, levels
 from transfusion_cli.metrics.probabilities import probabilities
+from transfusion_cli.models.facts import pretrained_config
 from transfusion_cli.reports.run_record import RunRecord
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.tasks.base import TransferTask
@@ -68,10 +69,15 @@ class TrainedRun:
         prepared = _preprocessing(record.settings, task, data)
         split, taken = _images(data) if data is not None and images else (None, _random(prepared))
         with torch.no_grad():
-            logits = torch.cat([task(task.normalise(levels(image[None]) / 255)) for image in taken])
+            logits = torch.cat([task(task.normalise(image[None])) for image in taken])
         answers = probabilities(task.target, logits)
         reference = Reference(torch.stack([levels(image) for image in taken]), logits, answers, split)
         return cls(folder, task, data, record, prepared, reference, task.audit())
+
+    @property
+    def architecture(self) -> str:
+        """What timm calls the network, without where it came from."""
+        return str(pretrained_config(self.task.network).get("architecture", self.task.backbone))
 
     @property
     def labels(self) -> list[str]:
@@ -97,7 +103,7 @@ class TrainedRun:
         said: dict[str, Any] = {
             "made_by": f"transfusion {__version__}",
             "run": f"{self.folder.name}/{self.folder.path.name}",
-            "backbone": self.task.backbone,
+            "architecture": self.architecture,
             "target": self.task.target,
             "class_names": self.task.class_names,
             "outputs": {"logits": self.labels, "probabilities": of_probabilities},
