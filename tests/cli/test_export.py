@@ -38,7 +38,7 @@ def home(tmp_path_factory):
     timms = f"--name timms --model.backbone test_resnet --model.pretrained {file} --model.transfer ACNorm"
     prompted = "--name prompted --model.backbone cifar_vit6 --model.transfer VisualPromptTuning --data.kind multiclass"
     for more in (f"{timms} --test_after_fit true", prompted):
-        ran_once(folder, f"fit --config base.yaml --data.image_size 32 {more}")
+        ran_once(folder, f"fit --config base.yaml {more}")
     return folder
 
 
@@ -49,8 +49,7 @@ def _there(home, monkeypatch):
 
 def given(run: str) -> tuple[np.ndarray, np.ndarray]:
     """The test images (N, 1, H, W) as a stranger prepares them, 0 to 255, and the run's predictions (N, L) of them."""
-    size = 16 if run == OWN else 32
-    data = TinyDataModule(train=16, other=8, image_size=size)
+    data = TinyDataModule(train=16, other=8, image_size=32)
     data.setup("test")
     images = np.stack([sample["image"].numpy() for sample in data.image_set("test")]).astype(np.float32)
     with open(f"{run}/predictions_test.csv") as file:
@@ -74,7 +73,7 @@ def test_onnx_gives_the_predictions_of_the_test(home, capsys):
         np.testing.assert_allclose(got, want[:number], atol=1e-5)
     about = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     assert about["class_names"] == ["negative", "positive"] and about["outputs"]["probabilities"] == ["positive"]
-    assert (about["preprocessing"]["height"], about["preprocessing"]["channels"]) == (16, 1)
+    assert (about["preprocessing"]["height"], about["preprocessing"]["channels"]) == (32, 1)
     assert "thresholds" not in about
     content = (path / "model.onnx").read_bytes()
     assert str(home).encode() not in content and b"site-packages" not in content and b".py" not in content
@@ -173,6 +172,22 @@ def test_what_gives_something_else_is_refused_and_leaves_nothing(kind, monkeypat
     assert everything() == before
 
 
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+def test_a_network_that_knows_one_number_of_images_is_refused(kind, monkeypatch, capsys):
+    class One(torch.nn.Module):
+        def forward(self, x):
+            return x.mean((1, 2, 3))[:, None] + torch.zeros(len(x), 1)
+
+    def wrong(task):
+        task.network = One()
+        return []
+
+    monkeypatch.setattr(formats, "fold", wrong)
+    before = everything()
+    assert "cannot be recorded" in mistake(f"export {OWN} --format {kind} --output other", capsys)
+    assert everything() == before
+
+
 def test_what_is_there_stays(tmp_path):
     first = transfusion(f"export {OWN} --format torchscript --output {tmp_path}/taken")
     content = (first / "model.pt").read_bytes()
@@ -199,7 +214,7 @@ def test_without_its_images_random_ones_are_compared(tmp_path, monkeypatch, caps
         path = transfusion(f"export {OWN} --format torchscript --output {tmp_path}/taken")
     assert "random ones are compared: The images are gone" in caplog.text
     assert "16 random images" in capsys.readouterr().out
-    shape = torch.jit.load(str(path / "model.pt"))(torch.zeros(1, 3, 16, 16))[0].shape
+    shape = torch.jit.load(str(path / "model.pt"))(torch.zeros(1, 3, 32, 32))[0].shape
     assert shape == (1, 1)
 
 

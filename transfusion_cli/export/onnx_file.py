@@ -10,7 +10,7 @@ from torch import Tensor
 
 from transfusion_cli.export.deployed import Deployed
 from transfusion_cli.export.packages import needed
-from transfusion_cli.export.tracing import not_recorded, two_of
+from transfusion_cli.export.tracing import compared, not_recorded, two_of
 from transfusion_cli.export.trained_run import TrainedRun
 
 NAME = "model.onnx"
@@ -37,9 +37,9 @@ def write(run: TrainedRun, kept: list[str], folder: Path) -> float:
     """
     onnx, runtime = needed("onnx", "onnx"), needed("onnxruntime", "onnx")
     network = Deployed(run.task.network, run.task.target, run.preprocessing, run.decisions)
-    path, images = folder / NAME, run.reference.images
+    path = folder / NAME
     try:
-        trace(network, two_of(images), path)
+        trace(network, two_of(run.reference.images), path)
     except Exception as error:  # whatever a network does that cannot be recorded
         raise not_recorded(run.architecture, error) from error
     model = onnx.load(path)
@@ -47,10 +47,10 @@ def write(run: TrainedRun, kept: list[str], folder: Path) -> float:
         model.metadata_props.add(key=name, value=json.dumps(value))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    every = session.run(None, {"image": images.numpy()})
-    one = session.run(None, {"image": images[:1].numpy()})  # a batch of another size than was traced
-    return max(run.reference.agree(*every[:2]), run.reference.first(1).agree(*one[:2]))
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # what fails is told below
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return compared(run, lambda images: session.run(None, {"image": images.numpy()}))
 
 
 def trace(network: Deployed, images: Tensor, path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from transfusion_cli.export.deployed import Deployed
-from transfusion_cli.export.tracing import not_recorded, two_of
+from transfusion_cli.export.tracing import compared, not_recorded, two_of
 from transfusion_cli.export.trained_run import TrainedRun
 
 NAME = "model.pt"
@@ -31,20 +31,18 @@ def write(run: TrainedRun, kept: list[str], folder: Path) -> float:
         UserError: the network cannot be traced, or outputs differ.
     """
     network = Deployed(run.task.network, run.task.target, run.preprocessing, run.decisions)
-    path, images = folder / NAME, run.reference.images
+    path = folder / NAME
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch asks for another format, and of sizes that are constants here
         try:
-            traced = torch.jit.trace(network, two_of(images), check_trace=False)
+            traced = torch.jit.trace(network, two_of(run.reference.images), check_trace=False)
         except Exception as error:  # whatever a network does that cannot be recorded
             raise not_recorded(run.architecture, error) from error
         whole = path.with_suffix(".whole.pt")
         torch.jit.save(traced, str(whole), _extra_files={ABOUT: json.dumps(run.about)})
         without_paths(whole, path)
         whole.unlink()
-        loaded = torch.jit.load(str(path), map_location="cpu")
-        every, one = loaded(images), loaded(images[:1])
-    return max(run.reference.agree(*every[:2]), run.reference.first(1).agree(*one[:2]))
+        return compared(run, torch.jit.load(str(path), map_location="cpu"))
 
 
 def without_paths(whole: Path, path: Path) -> None:
