@@ -1,6 +1,6 @@
 """Whether exported files do what the run did."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,7 +55,12 @@ class Reference:
 
     def first(self, number: int) -> "Reference":
         """The same of the first images alone."""
-        return Reference(*(value[:number] for value in (self.images, self.logits, self.probabilities)), self.split)
+        return replace(
+            self,
+            images=self.images[:number],
+            logits=self.logits[:number],
+            probabilities=self.probabilities[:number],
+        )
 
     @property
     def told(self) -> str:

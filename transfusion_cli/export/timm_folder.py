@@ -7,7 +7,7 @@ from typing import Any
 import timm
 import torch
 from safetensors.torch import save_file
-from timm.data import resolve_model_data_config
+from timm.data.config import resolve_model_data_config
 from timm.models import is_model, model_entrypoint
 from timm.models._hub import save_config_for_hf
 from torch import nn
