@@ -38,7 +38,7 @@ def home(tmp_path_factory):
     timms = f"--name timms --model.backbone test_resnet --model.pretrained {file} --model.transfer ACNorm"
     prompted = "--name prompted --model.backbone cifar_vit6 --model.transfer VisualPromptTuning --data.kind multiclass"
     for more in (f"{timms} --test_after_fit true", prompted):
-        ran_once(folder, f"fit --config base.yaml {more}")
+        ran_once(folder, f"fit --config base.yaml --data.image_size 32 {more}")
     return folder
 
 

@@ -46,7 +46,7 @@ verbs
   data        check | prepare | show: faults of the data, images decoded once for all runs, images with labels
   analyze     networks layer by layer: CCA and CKA beside chance, weights, filters, loss barrier, robustness, kNN
   rank        candidates to transfer from, before any fine-tuning: LogME, AC-Corr and more; what scores are worth
-  export      RUN: its network as a timm or Hugging Face folder, ONNX or TorchScript, compared on writing
+  export      RUN --format timm | hf | onnx | torchscript: its network for use without this program, compared on writing
   compare     runs side by side, over their seeds: steps to target, best validation, test
   runs        what runs there are: state, epochs, best metric, where
   list        strategies | datasets | backbones [FILTER] | configs
