@@ -16,7 +16,7 @@ def test_it_takes_its_name_at_the_end(tmp_path):
 
 
 def test_nothing_is_left_of_one_that_failed(tmp_path):
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "timm") as folder:
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "export" / "timm") as folder:
         (folder / "config.json").write_text("{}")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []

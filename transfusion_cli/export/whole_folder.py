@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from transfusion_cli.files import not_written
@@ -17,12 +17,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
         path: where it shall be, and nothing is yet.
 
     Yields:
-        The folder to fill. It goes away if the block fails.
+        The folder to fill. It goes away if the block fails, and the one above with it where that was made for it.
 
     Raises:
         Fault: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial, above = path.with_name(f".{path.name}.partial"), path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(partial)
@@ -36,6 +36,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise not_written(path, error) from error
     finally:
         _clear(partial)
+        if not above and not path.exists():
+            with suppress(OSError):  # somebody else uses it by now
+                path.parent.rmdir()
 
 
 def _clear(partial: Path) -> None:
