@@ -18,9 +18,10 @@ LONGEST = 400
 
 BELOW = {
     "cli": {
-        *("analysis", "transferability", "comparison", "inspection", "datasets", "reports", "training"),
+        *("analysis", "transferability", "comparison", "export", "inspection", "datasets", "reports", "training"),
         *("tasks", "strategies", "models", "metrics", "data"),
     },
+    "export": {"reports", "tasks", "strategies", "models", "metrics", "data"},
     "comparison": {"reports", "metrics"},
     "transferability": {"analysis", "reports", "tasks", "strategies", "models", "metrics", "data"},
     "analysis": {"reports", "tasks", "strategies", "models", "metrics", "data"},

@@ -1,5 +1,6 @@
 """Every command of the README works, in the order in which it stands there, on small data in the real layouts."""
 
+import ast
 import itertools
 import re
 import shlex
@@ -12,7 +13,7 @@ import timm
 import torch
 from support.chexpert import build_chexpert
 from support.commands import transfusion
-from support.images import build_image_folders, build_image_table
+from support.images import build_image_folders, build_image_table, save_picture
 from support.mask_layouts import masks
 from support.medmnist import build_medmnist
 from support.volume_layouts import nnunet
@@ -147,6 +148,9 @@ def run(command, capsys):
                 new = {path.stem for path in Path("new_cases").iterdir()}
                 assert {path.stem for path in found.glob("*.png")} == new
                 assert len(list(found.glob("*.npz"))) == len(list((found / "overlays").iterdir())) == len(new)
+        case "export":
+            transfusion(shlex.join(words))
+            assert f"Written to {words[words.index('--output') + 1]}" in capsys.readouterr().out
         case "runs":
             transfusion(shlex.join(words))
             assert "finished" in capsys.readouterr().out
@@ -188,3 +192,24 @@ def test_the_python_example_gives_a_timm_state_dict(home):
     exec(compile(code, "README.md", "exec"), {})
     state = torch.load("resnet50.pth", weights_only=True)
     timm.create_model("resnet18", num_classes=1).load_state_dict(state, strict=True)
+
+
+@pytest.mark.slow
+def test_what_is_taken_away_gives_the_answers_of_the_run(home, capsys):
+    transfusion(f"fit --config images_bn --data.root my_images {SMALL}")
+    sizes = {"timm": (32, 32), "onnx": (40, 48), "torchscript": (40, 48)}  # Pillow resizes unlike OpenCV
+    for kind, size in sizes.items():
+        save_picture(Path("scans") / f"{kind}.png", 5, size)
+    cli = transfusion("predict lightning_logs/images_bn/latest --input scans --data.num_workers 0")
+    answers = dict(zip(cli.datamodule.samples.ids, cli.model.evaluation.probabilities[:, 0].tolist(), strict=True))
+    for kind in sizes:
+        (code,) = re.findall(rf'```python\n((?:(?!```).)*"(?:local-dir:)?taken_{kind}.*?)```', README, re.DOTALL)
+        assert len([line for line in code.splitlines() if line]) <= 12
+        shutil.rmtree(f"taken_{kind}", ignore_errors=True)
+        transfusion(f"export lightning_logs/images_bn/latest --format {kind} --output taken_{kind}")
+        shutil.copy(Path("scans") / f"{kind}.png", "scan.png")
+        capsys.readouterr()
+        exec(compile(code, "README.md", "exec"), {})
+        ((label, found),) = ast.literal_eval(capsys.readouterr().out).items()
+        assert label == "malignant"
+        assert found == pytest.approx(answers[f"{kind}.png"], abs=1e-5)

@@ -45,6 +45,8 @@ class RunFolder:
         """The same of ``predict``."""
         self.masks = self.path / "masks"
         """Folder of the masks that ``predict`` writes."""
+        self.export = self.path / "export"
+        """Folder of what was taken away, a folder each."""
         self.checkpoints = self.path / "checkpoints"
         """Folder of the checkpoints."""
         self.best = self.checkpoints / "best.ckpt"

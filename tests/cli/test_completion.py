@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from transfusion_cli.cli import compare
-from transfusion_cli.cli.completion import COMPARE, FLAGS, SHELLS, script
+from transfusion_cli.cli import compare, export
+from transfusion_cli.cli.completion import COMPARE, EXPORT, FLAGS, SHELLS, script
 from transfusion_cli.cli.config.names import class_keys
 from transfusion_cli.cli.main import VERBS, main
 
@@ -19,7 +19,7 @@ def test_offers_verbs_strategies_datasets_and_flags(shell, capsys):
     for word in [*VERBS, "BatchNormAffine", "CheXpertDataModule", "--model.backbone"]:
         assert word in text
     assert "@" not in text.replace("$@", "")
-    assert len(text) < 6000
+    assert len(text) < 7000
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -51,6 +51,8 @@ def test_bash_completes(tmp_path, monkeypatch):
     assert bash_offers("transfusion", "rank", "--candidates", "my") == ["my.yaml"]
     assert bash_offers("transfusion", "compare", "--ag") == ["--against"]
     assert bash_offers("transfusion", "compare", "--model") == []
+    assert bash_offers("transfusion", "export", "logs", "--form") == ["--format"]
+    assert bash_offers("transfusion", "export", "logs", "--format", "o") == ["onnx"]
     assert bash_offers("transfusion", "compare", "a", "--figures", "l") == ["logs"]
     assert set(bash_offers("transfusion", "list", "")) == {"strategies", "datasets", "backbones", "configs"}
 
@@ -66,6 +68,7 @@ def test_every_offered_flag_exists(capsys):
             assert re.search(rf"{re.escape(flag)}\b", helped), flag
     assert "--resume RUN" in helped
     assert set(re.findall(r"--\w+", compare.flags().format_usage())) == set(COMPARE)
+    assert set(re.findall(r"--[\w.]+", export.flags().format_help())) - {"--help"} == set(EXPORT)
     classes = class_keys()
     for flag in FLAGS:
         section, _, key = flag.removeprefix("--").partition(".")

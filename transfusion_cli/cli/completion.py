@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from transfusion_cli.cli.config.shipped import shipped_configs
+from transfusion_cli.cli.export import KINDS
 from transfusion_cli.cli.listing import LISTS, datasets, strategies
 from transfusion_cli.cli.main import VERBS
 from transfusion_cli.errors import UserError
@@ -29,10 +30,12 @@ RANK = (
     *("--outcome", "--static", "--target", "--table", "--features", "--seed", "--device", "--out"),
 )
 
+EXPORT = ("--format", "--output", "--root", "--data.root", "--trust")
+
 FILES = ("--ckpt_path", "--model.pretrained", "--input", "--out", "--candidates", "--outcomes", "--static", "--table")
 """What a file follows."""
 
-FOLDERS = ("--data.root", "--root", "--resume", "--figures", "--features")
+FOLDERS = ("--data.root", "--root", "--resume", "--figures", "--features", "--output")
 """What a folder follows."""
 
 SHELLS = {
@@ -52,11 +55,13 @@ _transfusion() {
     local flags="@FLAGS@"
     [[ $verb == compare ]] && flags="@COMPARE@"
     [[ $verb == rank ]] && flags="@RANK@ $flags"
+    [[ $verb == export ]] && flags="@EXPORT@"
     case "$previous" in
         --model.transfer) COMPREPLY=($(compgen -W "@STRATEGIES@" -- "$current")) ;;
         --data) COMPREPLY=($(compgen -W "@DATASETS@" -- "$current")) ;;
         --config|-c) COMPREPLY=($(compgen -W "@CONFIGS@" -- "$current") $(compgen -f -X '!*.y*ml' -- "$current") \\
             $(compgen -d -S / -- "$current")); compopt -o nospace 2>/dev/null ;;
+        --format) COMPREPLY=($(compgen -W "@FORMATS@" -- "$current")) ;;
         --trainer.accelerator) COMPREPLY=($(compgen -W "auto cpu gpu mps" -- "$current")) ;;
         --trainer.precision) COMPREPLY=($(compgen -W "32-true bf16-mixed 16-mixed" -- "$current")) ;;
         @FILES_OR@) COMPREPLY=($(compgen -f -- "$current")) ;;
@@ -83,11 +88,13 @@ _transfusion() {
         --model.transfer) compadd -- @STRATEGIES@ ;;
         --data) compadd -- @DATASETS@ ;;
         --config|-c) compadd -- @CONFIGS@; _files -g '*.y(a|)ml' ;;
+        --format) compadd -- @FORMATS@ ;;
         --trainer.accelerator) compadd -- auto cpu gpu mps ;;
         --trainer.precision) compadd -- 32-true bf16-mixed 16-mixed ;;
         @FILES_OR@) _files ;;
         @FOLDERS_OR@) _files -/ ;;
-        *) if [[ ${words[2]} == compare ]]; then compadd -- @COMPARE@; else compadd -- @FLAGS@; fi
+        *) if [[ ${words[2]} == compare ]]; then compadd -- @COMPARE@
+           elif [[ ${words[2]} == export ]]; then compadd -- @EXPORT@; else compadd -- @FLAGS@; fi
            [[ ${words[2]} == rank ]] && compadd -- @RANK@; _files -/ ;;
     esac
 }
@@ -114,8 +121,10 @@ complete -c transfusion -n '__transfusion_flag --trainer.precision' -a '32-true 
 complete -c transfusion -n '__transfusion_flag @FILES@' -F
 complete -c transfusion -n '__transfusion_flag @FOLDERS@' -a '(__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '@COMPARE@ (__fish_complete_directories)'
+complete -c transfusion -n '__fish_seen_subcommand_from export' -a '@EXPORT@'
+complete -c transfusion -n '__transfusion_flag --format' -a '@FORMATS@'
 complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@ @FLAGS@'
-complete -c transfusion -n '__transfusion_flag runs validate test predict' -a '(__fish_complete_directories)'
+complete -c transfusion -n '__transfusion_flag runs validate test predict export' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'
 """,
 }
@@ -145,6 +154,8 @@ def script(shell: str) -> str:
         "FLAGS": [*FLAGS, "--resume", "--input"],
         "COMPARE": COMPARE,
         "RANK": RANK,
+        "EXPORT": EXPORT,
+        "FORMATS": KINDS,
         "FILES": FILES,
         "FILES_OR": ["|".join(FILES)],
         "FOLDERS": FOLDERS,

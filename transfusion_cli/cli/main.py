@@ -20,6 +20,7 @@ VERBS = {
     "check": "transfusion_cli.cli.check",
     "data": "transfusion_cli.cli.data",
     "analyze": "transfusion_cli.cli.analyze",
+    "export": "transfusion_cli.cli.export",
     "compare": "transfusion_cli.cli.compare",
     "rank": "transfusion_cli.cli.rank",
     "runs": "transfusion_cli.cli.runs",
@@ -45,6 +46,7 @@ verbs
   data        check | prepare | show: faults of the data, images decoded once for all runs, images with labels
   analyze     networks layer by layer: CCA and CKA beside chance, weights, filters, loss barrier, robustness, kNN
   rank        candidates to transfer from, before any fine-tuning: LogME, AC-Corr and more; what scores are worth
+  export      RUN --format timm | hf | onnx | torchscript: its network for use without this program, compared on writing
   compare     runs side by side, over their seeds: steps to target, best validation, test
   runs        what runs there are: state, epochs, best metric, where
   list        strategies | datasets | backbones [FILTER] | configs

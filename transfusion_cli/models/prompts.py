@@ -43,7 +43,9 @@ class Prompts(Adapter):
     def before(self, host: nn.Module, inputs: tuple[Any, ...]) -> Any:
         """The tokens (B, N, C) with the prompts among them."""
         x, *others = inputs
-        prompts = self.tokens.to(x.dtype).expand(len(x), -1, -1)
+        prompts = self.tokens.to(x.dtype).expand(
+            x.shape[0], -1, -1
+        )  # len(x) would be recorded as a constant by an export
         return torch.cat([x[:, : self.behind], prompts, x[:, self.behind :]], dim=1), *others
 
     def after(self, host: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor:
