@@ -116,7 +116,7 @@ def decided_results(made: Decisions, evaluation: ClassificationEvaluation, stage
 
     ``brier``, ``ece``, ``calibration_slope`` and ``calibration_intercept`` of the network's own probabilities, the same
     behind ``calibrated_``; ``threshold``, and at it ``sensitivity_at_threshold`` and so on, for each label;
-    ``ppv_at_0.01`` and ``npv_at_0.01``, at that prevalence.
+    ``ppv_at_prevalence_0.01`` and ``npv_at_prevalence_0.01``, at that prevalence.
 
     Args:
         made: the decisions.
@@ -150,12 +150,12 @@ def _entries(evaluation: Quality | AtThreshold, stage: str) -> Results:
 def _elsewhere(decided: AtThreshold, name: str) -> dict[str, Any]:
     """PPV and NPV at other prevalences, as entries of ``results.json``."""
     intervals, found = decided.intervals(), {}
-    sides = [(decided.metrics[key], intervals[key]) for key in (f"sensitivity/{name}", f"specificity/{name}")]
+    first, second = ((decided.metrics[key], intervals[key]) for key in (f"sensitivity/{name}", f"specificity/{name}"))
     for prevalence in PREVALENCES:
-        for kind, (value, interval) in zip(("ppv", "npv"), predictive_values(*sides, prevalence), strict=True):
+        for kind, (value, interval) in zip(("ppv", "npv"), predictive_values(first, second, prevalence), strict=True):
             low, high, method, why = interval
             limits = {"low": _safe(low), "high": _safe(high), **({"why": why} if why else {"method": method})}
-            found[f"{kind}_at_{prevalence:g}"] = {"value": _safe(value), **limits}
+            found[f"{kind}_at_prevalence_{prevalence:g}"] = {"value": _safe(value), **limits}
     return found
 
 

@@ -49,7 +49,7 @@ def threshold_table(made: Decisions, results: Results, stage: str) -> str:
     for name in names:
         for at, kind in enumerate(("sensitivity", "specificity", "ppv", "npv", "net_benefit")):
             entry = results[f"{stage}/{kind}_at_threshold/{name}"]
-            others = [results.get(f"{stage}/{kind}_at_{share:g}/{name}") for share in PREVALENCES]
+            others = [results.get(f"{stage}/{kind}_at_prevalence_{share:g}/{name}") for share in PREVALENCES]
             title = (name, f"{made.thresholds[name]:.4g}") if not at else ("", "")
             short = kind.upper() if kind in ("ppv", "npv") else kind.replace("_", " ")
             elsewhere = ["" if other is None else number(other) for other in others]

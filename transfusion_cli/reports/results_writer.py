@@ -113,8 +113,9 @@ class ResultsWriter(pl.Callback):
         if self.decided is None or not isinstance(evaluation, ClassificationEvaluation):
             return []
         for stage, part in parts(evaluation, data.samples):
-            if stage != "test[exams]" and isinstance(part, ClassificationEvaluation):  # thresholds are for one image
-                results.update(decided_results(self.decided.made, part, stage))
+            if stage == "test[exams]" or not isinstance(part, ClassificationEvaluation):
+                continue  # thresholds are for one image
+            results.update(decided_results(self.decided.made, part, stage))
             if stage == "test":
                 self.written += write_figures(self.decided.made, part, self.folder.path, stage)
         return [decided_report(self.decided, results)]

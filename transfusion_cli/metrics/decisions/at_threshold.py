@@ -67,7 +67,7 @@ class AtThreshold(Evaluation):
 
     def statistic(self, weights: Tensor) -> dict[str, Tensor]:
         """The five of each label."""
-        found = {}
+        found: dict[str, Tensor] = {}
         rows = zip(self.names, self.thresholds, self.answers.T, self.known.T, self.chosen.T, strict=True)
         for name, threshold, truth, known, chosen in rows:
             counts = DecisionCounts.of(truth, known, chosen, weights)

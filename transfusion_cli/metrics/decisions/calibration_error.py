@@ -49,7 +49,8 @@ def calibration_error(probabilities: Tensor, truth: Tensor, weights: Tensor, clu
     ratio = gap / deviation
     expected = deviation * math.sqrt(2 / math.pi) * (-ratio.square() / 2).exp()
     expected = expected + gap * torch.erf(ratio / math.sqrt(2))
-    return (sums @ (2 * gap.abs() - expected) / sums.sum()).clamp(min=0)
+    error = sums @ (2 * gap.abs() - expected) / sums.sum()
+    return error + (error.clamp(min=0) - error).detach()  # where it is 0 it still changes with patients
 
 
 def chance(probabilities: Tensor, truth: Tensor, clusters: Tensor) -> float:

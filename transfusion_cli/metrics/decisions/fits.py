@@ -39,11 +39,12 @@ def temperature(logits: Tensor, targets: Tensor) -> Calibration:
     def loss(log_scale: float) -> float:
         return F.cross_entropy(math.exp(log_scale) * logits, targets).item()
 
+    if torch.equal(logits.argmax(dim=1), targets):
+        return Calibration(why="nothing is mistaken on validation")  # the colder the likelier, without an end
     end = math.log(HOTTEST)
     found = minimize_scalar(loss, bounds=(-end, end), method="bounded", options={"xatol": 1e-8})
     if abs(found.x) > end - 1e-3:
-        hot = found.x < 0
-        return Calibration(why="its scores tell nothing of the classes" if hot else "nothing is mistaken on validation")
+        return Calibration(why="its scores tell nothing of the classes")
     return Calibration("temperature", scale=math.exp(found.x))
 
 

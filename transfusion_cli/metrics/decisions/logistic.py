@@ -60,4 +60,5 @@ def logistic_estimate(design: Tensor, targets: Tensor, weights: Tensor, offset: 
     p = (design @ theta + (0 if offset is None else offset)).sigmoid()
     score = design.T @ (weights * (targets.double() - p))
     information = (design * (weights.detach() * p * (1 - p))[:, None]).T @ design
-    return theta + torch.linalg.solve(information, score)
+    step: Tensor = torch.linalg.solve(information, score)
+    return theta + step

@@ -116,7 +116,7 @@ class Quality(Evaluation):
         return {"positives": truth & known, "negatives": known & ~truth}
 
     def interval(self, metric: str, estimate: Estimate, confidence: float) -> Interval:
-        """Wilson's of what lies between 0 and 1; Student's t of slope and intercept.
+        """Wilson's of the Brier score; Student's t of the others.
 
         That of the calibration error begins at 0 unless a test finds the probabilities wrong: even debiased it is above
         0 by chance.
@@ -125,15 +125,17 @@ class Quality(Evaluation):
         if kind == "brier":
             return wilson(estimate, confidence)
         if kind == "ece":
-            return self._above_chance(wilson(estimate, confidence), name, confidence)
+            return self._error_interval(estimate, name, confidence)
         return symmetric(estimate, confidence)
 
-    def _above_chance(self, found: Interval, name: str, confidence: float) -> Interval:
+    def _error_interval(self, estimate: Estimate, name: str, confidence: float) -> Interval:
         at = self.names.index(name)
         known = self.known[:, at]
         p, truth = self.probabilities[known, at], self.answers[known, at].double()
-        by_chance = chance(p, truth, self.clusters[known]) > 1 - confidence
-        return found._replace(low=0.0) if by_chance else found
+        low, high, method, _ = symmetric(estimate, confidence)
+        if chance(p, truth, self.clusters[known]) > 1 - confidence:
+            low = 0.0
+        return Interval(max(0.0, low), min(1.0, high), f"{method}, and a test over bins")
 
     def support(self, metric: str) -> dict[str, int]:
         """Cases with a known answer, and positive ones."""
