@@ -24,7 +24,9 @@ def classes(n=600, slope=0.4, seed=0):
     p = torch.tensor(slope * logits).softmax(dim=1).numpy()
     targets = (rng.random(n)[:, None] > p.cumsum(axis=1)).sum(axis=1)
     targets[::50] = -1
-    return ClassificationEvaluation.of_logits("multiclass", ["a", "b", "c"], torch.tensor(logits), torch.tensor(targets))
+    return ClassificationEvaluation.of_logits(
+        "multiclass", ["a", "b", "c"], torch.tensor(logits), torch.tensor(targets)
+    )
 
 
 def fitted_on(ids=("v1", "v2"), patients=(), **facts):

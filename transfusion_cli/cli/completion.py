@@ -119,7 +119,7 @@ complete -c transfusion -n '__transfusion_flag @FILES@' -F
 complete -c transfusion -n '__transfusion_flag @FOLDERS@' -a '(__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '@COMPARE@ (__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@ @FLAGS@'
-complete -c transfusion -n '__fish_seen_subcommand_from calibrate' -a '@CALIBRATE@ @FLAGS@'
+complete -c transfusion -n '__fish_seen_subcommand_from calibrate' -a '@CALIBRATE@'
 complete -c transfusion -n '__transfusion_flag runs validate test predict calibrate' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'
 """,

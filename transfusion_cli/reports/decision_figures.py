@@ -99,7 +99,7 @@ def decision_curve_figure(before: ClassificationEvaluation, after: Classificatio
         name = questions.names[at]
         axes.axhline(0, color="0.3", linewidth=1, label="none")
         for evaluation, color, label in ((before, COLORS[1], "before"), (after, COLORS[0], "calibrated")):
-            curve = decision_curve(evaluation, name)
+            curve = decision_curve(evaluation, name, confidence=0.95 if evaluation is after else None)
             axes.plot(curve.thresholds, curve.benefit, color=color, linewidth=1.5, label=label)
             if evaluation is after:
                 axes.fill_between(curve.thresholds, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)

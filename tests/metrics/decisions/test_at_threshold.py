@@ -67,7 +67,9 @@ def test_predictive_values_follow_bayes():
 def test_without_a_false_alarm_there_may_still_be_some_elsewhere():
     (ppv, interval), _ = predictive_values((0.9, Interval(0.8, 0.95)), (1.0, Interval(0.96, 1.0)), 0.01)
     assert ppv == 1 and interval.high == 1 and 0.1 < interval.low < 0.4
-    (_, unknown), _ = predictive_values((0.9, Interval(math.nan, math.nan, why="too few")), (1.0, Interval(0.9, 1)), 0.1)
+    (_, unknown), _ = predictive_values(
+        (0.9, Interval(math.nan, math.nan, why="too few")), (1.0, Interval(0.9, 1)), 0.1
+    )
     assert unknown.why == "too few" and math.isnan(unknown.low)
 
 

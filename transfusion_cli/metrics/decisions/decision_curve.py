@@ -28,7 +28,7 @@ class DecisionCurve(NamedTuple):
 
 
 def decision_curve(
-    evaluation: ClassificationEvaluation, name: str, thresholds: np.ndarray = GRID, confidence: float = 0.95
+    evaluation: ClassificationEvaluation, name: str, thresholds: np.ndarray = GRID, confidence: float | None = 0.95
 ) -> DecisionCurve:
     """The curve of one label (Vickers & Elkin 2006), its intervals over patients.
 
@@ -38,7 +38,7 @@ def decision_curve(
         evaluation: its probabilities.
         name: of the label.
         thresholds: (T,), between 0 and 1.
-        confidence: of the pointwise limits.
+        confidence: of the pointwise limits; None for a curve without.
     """
     questions = evaluation.questions
     at = questions.names.index(name)
@@ -46,6 +46,7 @@ def decision_curve(
     p, truth = evaluation.probabilities[known, at].double(), questions.truth[known, at].double()
     clusters = evaluation.clusters[known].unique(return_inverse=True)[1]
     everyone = {"patients": torch.ones(len(truth), dtype=torch.bool)}
+    patients = int(clusters.max()) + 1 if len(clusters) else 0
     rows = []
     for threshold in thresholds.tolist():
         odds = threshold / (1 - threshold)
@@ -53,7 +54,7 @@ def decision_curve(
         gained = worth * (p > threshold)
         benefit = gained.mean().item() if len(gained) else float("nan")
         low = high = float("nan")
-        if int(clusters.max()) + 1 >= FEWEST if len(clusters) else False:
+        if confidence is not None and patients >= FEWEST:
             estimate = Estimate.of(benefit, (gained - benefit) / len(gained), everyone, clusters)
             low, high, *_ = symmetric(estimate, confidence)
         rows.append((benefit, low, high, worth.mean().item()))
