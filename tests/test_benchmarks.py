@@ -52,3 +52,10 @@ def test_differences():
         [float(cell) for row in found if row[5] == better for cell in row[6:11]] for better in ("0.0", "0.06")
     )
     assert len(alike) == len(apart) == 4 * 5 and np.mean(alike) < 0.12 and np.mean(apart) > 2 * np.mean(alike)
+
+
+@pytest.mark.slow
+def test_calibration():
+    found = table(printed(FOLDER / "calibration.py", "--tests", 5), "| ")[1:]
+    assert len(found) == 3 * 4
+    assert np.mean([float(cell) for row in found for cell in row[3:7]]) > 0.85

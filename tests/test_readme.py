@@ -147,6 +147,9 @@ def run(command, capsys):
                 new = {path.stem for path in Path("new_cases").iterdir()}
                 assert {path.stem for path in found.glob("*.png")} == new
                 assert len(list(found.glob("*.npz"))) == len(list((found / "overlays").iterdir())) == len(new)
+        case "calibrate":
+            path = transfusion(f"{shlex.join(words)} --data.num_workers 0")
+            assert path.is_file() and "Written to" in capsys.readouterr().out
         case "runs":
             transfusion(shlex.join(words))
             assert "finished" in capsys.readouterr().out

@@ -120,7 +120,7 @@ def told(made: Decisions, results: Any, evaluation: ClassificationEvaluation) ->
     if table := threshold_table(made, results, "val"):
         texts.append(f"Thresholds by {made.rule}\n{table}")
     texts.append("These numbers are optimistic: they are of the patients that were fitted to, intervals included.")
-    return "\n\n".join([*texts, *left_alone(made)])
+    return "\n\n".join([*texts, *filter(None, ["\n".join(left_alone(made))])])
 
 
 def calibrated(method: Choice, rule: ThresholdRule | None, args: list[str]) -> Path | None:

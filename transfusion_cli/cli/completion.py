@@ -108,7 +108,7 @@ function __transfusion_flag
     contains -- $words[-1] $argv
 end
 function __transfusion_runs
-    __fish_seen_subcommand_from fit validate test predict check
+    __fish_seen_subcommand_from fit validate test predict calibrate check rank
 end
 complete -c transfusion -n '__transfusion_flag --model.transfer' -a '@STRATEGIES@'
 complete -c transfusion -n '__transfusion_flag --data' -a '@DATASETS@'
@@ -118,7 +118,7 @@ complete -c transfusion -n '__transfusion_flag --trainer.precision' -a '32-true 
 complete -c transfusion -n '__transfusion_flag @FILES@' -F
 complete -c transfusion -n '__transfusion_flag @FOLDERS@' -a '(__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '@COMPARE@ (__fish_complete_directories)'
-complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@ @FLAGS@'
+complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@'
 complete -c transfusion -n '__fish_seen_subcommand_from calibrate' -a '@CALIBRATE@'
 complete -c transfusion -n '__transfusion_flag runs validate test predict calibrate' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'

@@ -48,7 +48,7 @@ class FittedOn:
         if patients is None:
             return alike
         whose = np.array([one in self.patients for one in hashes(patients)], dtype=bool)
-        return np.logical_or(alike, whose & (patients != ""))
+        return np.asarray(alike | (whose & (patients != "")))
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; the hashes as one text, as there may be thousands."""
