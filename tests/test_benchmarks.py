@@ -60,3 +60,10 @@ def test_strategies():
     (full,), (head,) = (table(lines, f"| {name}") for name in ("full", "head"))
     assert full[1:4] == ["1.00", "1.00", "269,137"]
     assert float(head[2]) < 1 and head[3] == "65"
+
+
+@pytest.mark.slow
+def test_calibration():
+    found = table(printed(FOLDER / "calibration.py", "--tests", 5), "| ")[1:]
+    assert len(found) == 3 * 4
+    assert np.mean([float(cell) for row in found for cell in row[3:7]]) > 0.85

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from transfusion_cli.versions import newest
+from transfusion_cli.versions import newest, versions
 
 ROOT = Path("lightning_logs")
 """Where runs lie unless ``--root`` says otherwise."""
@@ -43,6 +43,8 @@ class RunFolder:
         """What the test found, sample by sample."""
         self.predictions = self.path / "predictions.csv"
         """The same of ``predict``."""
+        self.decisions = self.path / "decisions.json"
+        """Calibration and thresholds, fitted on validation."""
         self.masks = self.path / "masks"
         """Folder of the masks that ``predict`` writes."""
         self.export = self.path / "export"
@@ -110,3 +112,8 @@ class RunFolder:
     def split_of(cls, ckpt_path: str | Path | None) -> Path | None:
         """The split of a checkpoint's run."""
         return next((run.split for run in cls.around(ckpt_path) if run.split.is_file()), None)
+
+    @classmethod
+    def decisions_of(cls, ckpt_path: str | Path | None) -> list[Path]:
+        """The decisions of a checkpoint's run, the newest first."""
+        return [path for run in cls.around(ckpt_path) for path in versions(run.decisions)]

@@ -6,8 +6,8 @@ import logging
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -17,14 +17,18 @@ import timm
 import torch
 from support.adapted import drawn_file
 from support.commands import mistake, ran_once, transfusion
+from support.decided import fitted_on
 from support.runs import make_segmentation, make_task
 from support.tiny import TinyDataModule
 
 from transfusion_cli.cli import exported
 from transfusion_cli.cli.export import KINDS
 from transfusion_cli.errors import UserError
-from transfusion_cli.export import formats, trained_run
+from transfusion_cli.export import formats
 from transfusion_cli.export.trained_run import can_be_exported
+from transfusion_cli.metrics.decisions.calibration import Calibration
+from transfusion_cli.metrics.decisions.decisions import Decisions
+from transfusion_cli.reports.provenance import file_hash
 from transfusion_cli.run_folder import RunFolder
 
 OWN, TIMMS, PROMPTED = (f"lightning_logs/{name}/version_0" for name in ("base", "timms", "prompted"))
@@ -218,16 +222,28 @@ def test_without_its_images_random_ones_are_compared(tmp_path, monkeypatch, caps
     assert shape == (1, 1)
 
 
-def test_what_validation_decided_goes_with_it(tmp_path, monkeypatch):
-    found = SimpleNamespace(thresholds={"positive": 0.125}, affine=lambda: (np.array([0.5]), np.array([-1.0])))
-    monkeypatch.setattr(trained_run, "decisions_of", lambda run: found)
-    path = transfusion(f"export {OWN} --format onnx --output {tmp_path}/taken")
+def test_what_validation_decided_goes_with_it(tmp_path, caplog):
+    best = Path(OWN) / "checkpoints/best.ckpt"
+    calibration, threshold = {"positive": Calibration("platt", 0.5, -1.0)}, {"positive": 0.125}
+    origin = fitted_on(checkpoint_sha256=file_hash(best))
+    found = Decisions("binary", ("positive",), calibration, threshold, "0.125", origin)
+    written = Path(OWN) / "decisions.json"
+    try:
+        written.write_text(json.dumps(found.as_json()))
+        path = transfusion(f"export {OWN} --format onnx --output {tmp_path}/taken")
+        written.write_text(json.dumps(replace(found, fitted_on=fitted_on(checkpoint_sha256="0" * 64)).as_json()))
+        with caplog.at_level(logging.WARNING):
+            without = transfusion(f"export {OWN} --format onnx --output {tmp_path}/without")
+    finally:
+        written.unlink()
     session = onnxruntime.InferenceSession(path / "model.onnx")
     logits, _, calibrated = session.run(["logits", "probabilities", "calibrated"], {"image": given(OWN)[0]})
     np.testing.assert_allclose(calibrated, 1 / (1 + np.exp(1 - 0.5 * logits)), atol=1e-6)
     about = {entry.key: json.loads(entry.value) for entry in onnx.load(path / "model.onnx").metadata_props}
     assert about["thresholds"] == {"positive": 0.125}
     assert (about["calibration"]["scale"], about["calibration"]["shift"]) == ([0.5], [-1.0])
+    assert "fitted for another checkpoint: they are left out" in caplog.text
+    assert len(onnxruntime.InferenceSession(without / "model.onnx").get_outputs()) == 2
 
 
 def test_runs_of_other_kinds_are_refused_by_name(tmp_path):

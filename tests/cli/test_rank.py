@@ -206,7 +206,8 @@ def test_help_names_every_score(capsys):
     said = capsys.readouterr().out
     for word in ("logme", "linear_probe", "ac_corr", "NAME=random:SEED", "--table"):
         assert word in said
-    assert set(re.findall(r"--\w+", " ".join(rank.flags()._option_string_actions))) - {"--help"} == set(completion.RANK)
+    flags = set(re.findall(r"--\w+", " ".join(rank.flags()._option_string_actions)))
+    assert flags - {"--help"} == set(completion.OWN["rank"].split())
 
 
 def test_a_bar_moves_and_ctrl_c_keeps_what_is_done(home):

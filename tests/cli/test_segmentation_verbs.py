@@ -105,3 +105,7 @@ def test_masks_of_equal_names_lie_in_the_folders_of_their_images():
     overlays = {name.removeprefix("overlays/") for name in found if name.startswith("overlays/")}
     assert len(overlays) == 3 and "one/eye.png" in overlays and "two/eye.left.png" in overlays
     assert found == overlays | {f"overlays/{name}" for name in overlays}
+
+
+def test_masks_are_not_calibrated(capsys):
+    assert "calibrate is for labels, and this run predicts masks" in mistake(f"calibrate {RUN}", capsys)

@@ -23,19 +23,22 @@ KEYS = {
 
 FLAGS = [f"--{section}{key}" for section, keys in KEYS.items() for key in keys.split()]
 
-COMPARE = ("--root", "--metric", "--against", "--margin", "--out", "--figures")
+OWN = {
+    "compare": "--root --metric --against --margin --out --figures",
+    "rank": "--candidates --score --images --split --halves --ac_corr --ac_corr_lr --outcomes --outcome --static "
+    "--target --table --features --seed --device --out",
+    "calibrate": "--method --threshold",
+    "export": "--format --output --root --data.root --trust",
+}
+"""Flags of verbs that have some of their own."""
 
-RANK = (
-    *("--candidates", "--score", "--images", "--split", "--halves", "--ac_corr", "--ac_corr_lr", "--outcomes"),
-    *("--outcome", "--static", "--target", "--table", "--features", "--seed", "--device", "--out"),
-)
-
-EXPORT = ("--format", "--output", "--root", "--data.root", "--trust")
+KEYED = ("rank", "calibrate")
+"""Those of them that take the keys of a config as well."""
 
 FILES = ("--ckpt_path", "--model.pretrained", "--input", "--out", "--candidates", "--outcomes", "--static", "--table")
 """What a file follows."""
 
-FOLDERS = ("--data.root", "--root", "--resume", "--figures", "--features", "--output")
+FOLDERS = ("--data.root", "--root", "--resume", "--figures", "--features")
 """What a folder follows."""
 
 SHELLS = {
@@ -53,15 +56,15 @@ _transfusion() {
         completion) [[ $COMP_CWORD -eq 2 ]] && COMPREPLY=($(compgen -W "@SHELLS@" -- "$current")); return ;;
     esac
     local flags="@FLAGS@"
-    [[ $verb == compare ]] && flags="@COMPARE@"
-    [[ $verb == rank ]] && flags="@RANK@ $flags"
-    [[ $verb == export ]] && flags="@EXPORT@"
+    case "$verb" in
+        @OWN@
+    esac
     case "$previous" in
+        --format) COMPREPLY=($(compgen -W "@FORMATS@" -- "$current")) ;;
         --model.transfer) COMPREPLY=($(compgen -W "@STRATEGIES@" -- "$current")) ;;
         --data) COMPREPLY=($(compgen -W "@DATASETS@" -- "$current")) ;;
         --config|-c) COMPREPLY=($(compgen -W "@CONFIGS@" -- "$current") $(compgen -f -X '!*.y*ml' -- "$current") \\
             $(compgen -d -S / -- "$current")); compopt -o nospace 2>/dev/null ;;
-        --format) COMPREPLY=($(compgen -W "@FORMATS@" -- "$current")) ;;
         --trainer.accelerator) COMPREPLY=($(compgen -W "auto cpu gpu mps" -- "$current")) ;;
         --trainer.precision) COMPREPLY=($(compgen -W "32-true bf16-mixed 16-mixed" -- "$current")) ;;
         @FILES_OR@) COMPREPLY=($(compgen -f -- "$current")) ;;
@@ -84,18 +87,20 @@ _transfusion() {
         list) (( CURRENT == 3 )) && compadd -- @LISTS@; return ;;
         completion) (( CURRENT == 3 )) && compadd -- @SHELLS@; return ;;
     esac
+    local flags=(@FLAGS@)
+    case "${words[2]}" in
+        @OWN@
+    esac
     case "$previous" in
+        --format) compadd -- @FORMATS@ ;;
         --model.transfer) compadd -- @STRATEGIES@ ;;
         --data) compadd -- @DATASETS@ ;;
         --config|-c) compadd -- @CONFIGS@; _files -g '*.y(a|)ml' ;;
-        --format) compadd -- @FORMATS@ ;;
         --trainer.accelerator) compadd -- auto cpu gpu mps ;;
         --trainer.precision) compadd -- 32-true bf16-mixed 16-mixed ;;
         @FILES_OR@) _files ;;
         @FOLDERS_OR@) _files -/ ;;
-        *) if [[ ${words[2]} == compare ]]; then compadd -- @COMPARE@
-           elif [[ ${words[2]} == export ]]; then compadd -- @EXPORT@; else compadd -- @FLAGS@; fi
-           [[ ${words[2]} == rank ]] && compadd -- @RANK@; _files -/ ;;
+        *) compadd -- $flags; _files -/ ;;
     esac
 }
 compdef _transfusion transfusion
@@ -111,7 +116,7 @@ function __transfusion_flag
     contains -- $words[-1] $argv
 end
 function __transfusion_runs
-    __fish_seen_subcommand_from fit validate test predict check
+    __fish_seen_subcommand_from fit validate test predict check @KEYED@
 end
 complete -c transfusion -n '__transfusion_flag --model.transfer' -a '@STRATEGIES@'
 complete -c transfusion -n '__transfusion_flag --data' -a '@DATASETS@'
@@ -120,14 +125,22 @@ complete -c transfusion -n '__transfusion_flag --trainer.accelerator' -a 'auto c
 complete -c transfusion -n '__transfusion_flag --trainer.precision' -a '32-true bf16-mixed 16-mixed'
 complete -c transfusion -n '__transfusion_flag @FILES@' -F
 complete -c transfusion -n '__transfusion_flag @FOLDERS@' -a '(__fish_complete_directories)'
-complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '@COMPARE@ (__fish_complete_directories)'
-complete -c transfusion -n '__fish_seen_subcommand_from export' -a '@EXPORT@'
 complete -c transfusion -n '__transfusion_flag --format' -a '@FORMATS@'
-complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@ @FLAGS@'
-complete -c transfusion -n '__transfusion_flag runs validate test predict export' -a '(__fish_complete_directories)'
+complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '(__fish_complete_directories)'
+@OWN@
+complete -c transfusion -n '__transfusion_flag runs validate test predict @RUNS@' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'
 """,
 }
+
+OF_OWN = {
+    "bash": '        {0}) flags="{1}{2}" ;;\n',
+    "zsh": "        {0}) flags=({1}{2}) ;;\n",
+    "fish": "complete -c transfusion -n '__fish_seen_subcommand_from {0}' -a '{1}'\n",
+}
+"""What a shell is told of a verb's own flags."""
+
+KEYS_TOO = {"bash": " $flags", "zsh": " $flags", "fish": ""}  # fish has them from __transfusion_runs
 
 
 def run(verb: str, args: list[str]) -> None:
@@ -152,16 +165,18 @@ def script(shell: str) -> str:
         "DATASETS": [name for name, _ in datasets()],
         "CONFIGS": shipped_configs(),
         "FLAGS": [*FLAGS, "--resume", "--input"],
-        "COMPARE": COMPARE,
-        "RANK": RANK,
-        "EXPORT": EXPORT,
         "FORMATS": KINDS,
+        "KEYED": KEYED,
+        "RUNS": ("calibrate", "export"),
         "FILES": FILES,
         "FILES_OR": ["|".join(FILES)],
         "FOLDERS": FOLDERS,
         "FOLDERS_OR": ["|".join(FOLDERS)],
     }
-    text = SHELLS[shell]
+    own = [
+        OF_OWN[shell].format(verb, flags, "" if verb not in KEYED else KEYS_TOO[shell]) for verb, flags in OWN.items()
+    ]
+    text = SHELLS[shell].replace("@OWN@", "".join(own).strip())
     for name, values in words.items():
         text = text.replace(f"@{name}@", " ".join(values))
     return text

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -14,6 +15,7 @@ from transfusion_cli.cli.named_run import best_of, one_run
 from transfusion_cli.cli.quiet import quieten
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.errors import UserError
+from transfusion_cli.export.decisions import decisions_of
 from transfusion_cli.export.formats import export
 from transfusion_cli.export.trained_run import TrainedRun, can_be_exported
 from transfusion_cli.files import require_writable
@@ -69,7 +71,7 @@ def exported(own: argparse.Namespace, rest: list[str]) -> Path:
         task = restore(checkpoint, modules)
         classifier = can_be_exported(task, folder)
         require_writable(output or folder.export)
-        run = trained(folder, checkpoint, classifier, given)
+        run = replace(trained(folder, checkpoint, classifier, given), decisions=decisions_of(checkpoint))
         path, difference = export(run, own.format, output)
     print(f"Compared on {run.reference.told}: logits and probabilities differ by {difference:.1e} at most.")
     print("\n".join(["", *next_steps(own.format, path), "", f"Written to {path}/"]))

@@ -25,6 +25,7 @@ AFTER_STOP = {
     "validate": f"No results were written. {AGAIN}",
     "test": f"No results were written. {AGAIN}",
     "predict": f"No predictions were written. {AGAIN}",
+    "calibrate": f"No decisions were written. {AGAIN}",
     "check": "Nothing was written.",
     "data check": f"Nothing was written. {AGAIN}",
     "data prepare": "The same command goes on from here.",

@@ -17,6 +17,7 @@ VERBS = {
     "validate": "transfusion_cli.cli.run",
     "test": "transfusion_cli.cli.run",
     "predict": "transfusion_cli.cli.run",
+    "calibrate": "transfusion_cli.cli.calibrate",
     "check": "transfusion_cli.cli.check",
     "data": "transfusion_cli.cli.data",
     "analyze": "transfusion_cli.cli.analyze",
@@ -29,7 +30,7 @@ VERBS = {
 }
 """Verb to the module whose ``run(verb, args)`` answers it."""
 
-READS_CONFIGS = ("fit", "validate", "test", "predict", "check", "data", "analyze", "rank")
+READS_CONFIGS = ("fit", "validate", "test", "predict", "calibrate", "check", "data", "analyze", "rank")
 """Verbs whose configurations may have something imported."""
 
 HELP = """\
@@ -42,6 +43,7 @@ verbs
   validate    RUN: metrics of its best epoch on the validation set
   test        RUN: metrics of its best epoch on the test set, with 95 % intervals
   predict     RUN [--input FOLDER]: probabilities as a CSV file, or masks, of the test set or of any images
+  calibrate   RUN: calibration and thresholds, fitted on its validation set, which test and predict then use
   check       parse, build, run one batch, say what trains and how the data split; writes nothing
   data        check | prepare | show: faults of the data, images decoded once for all runs, images with labels
   analyze     networks layer by layer: CCA and CKA beside chance, weights, filters, loss barrier, robustness, kNN

@@ -14,7 +14,7 @@ from transfusion_cli.run_folder import ROOT, RunFolder
 log = logging.getLogger(__name__)
 
 RESUME = "--resume"
-EVALUATES = ("validate", "test", "predict")
+EVALUATES = ("validate", "test", "predict", "calibrate")
 
 
 def with_run(verb: str, flags: list[str]) -> list[str]:

@@ -1,29 +1,29 @@
 """What a run's validation decided beyond its weights: calibration and thresholds."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import logging
+from pathlib import Path
 
+from transfusion_cli.metrics.decisions.decisions import Decisions
+from transfusion_cli.reports.provenance import file_hash
 from transfusion_cli.run_folder import RunFolder
 
-
-class Decisions(Protocol):
-    """What an export needs to know of them."""
-
-    @property
-    def thresholds(self) -> Mapping[str, Any]:
-        """Plain data: label to the probability from which the answer is yes."""
-
-    def affine(self) -> tuple[Any, Any] | None:
-        """Scale (K,) and shift (K,) that make calibrated logits of logits; None where there is no such calibration."""
+log = logging.getLogger(__name__)
 
 
-def decisions_of(run: RunFolder) -> Decisions | None:
-    """What is stored in a run folder; None where there is nothing.
-
-    The one place to connect them: runs store none yet. What comes back goes into the files as the output
-    ``calibrated`` and as metadata (``calibration``, ``thresholds``).
+def decisions_of(checkpoint: Path) -> Decisions | None:
+    """The newest decisions that were fitted for a checkpoint, in its run folder; None where there are none.
 
     Args:
-        run: the folder.
+        checkpoint: what is exported.
+
+    Raises:
+        UserError: they cannot be read.
     """
-    return None
+    there = [Decisions.read(path) for path in RunFolder.decisions_of(checkpoint)]
+    if not there:
+        return None
+    own = file_hash(checkpoint)
+    found = next((made for made in there if made.fitted_on.checkpoint_sha256 == own), None)
+    if found is None:
+        log.warning("Calibration and thresholds of the run were fitted for another checkpoint: they are left out.")
+    return found

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transfusion_cli.export.decisions import Decisions
 from transfusion_cli.export.preprocessing import Preprocessing
+from transfusion_cli.metrics.decisions.decisions import Decisions
 from transfusion_cli.targets import Target
 
 OUTPUTS = ("logits", "probabilities", "calibrated")

@@ -1,7 +1,6 @@
 """A run to be exported: its network, how its images were prepared, and what it answers."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +11,8 @@ from transfusion_cli import __version__
 from transfusion_cli.data.base import FALLBACK_SIZE, MedicalDataModule
 from transfusion_cli.errors import UserError
 from transfusion_cli.export.agreement import Reference
-from transfusion_cli.export.decisions import Decisions, decisions_of
 from transfusion_cli.export.preprocessing import Preprocessing, levels
+from transfusion_cli.metrics.decisions.decisions import Decisions
 from transfusion_cli.metrics.probabilities import probabilities
 from transfusion_cli.models.facts import pretrained_config
 from transfusion_cli.reports.run_record import RunRecord
@@ -37,6 +36,7 @@ class TrainedRun:
         preprocessing: what was made of an image.
         reference: what the network gives of some images.
         audit: what trained.
+        decisions: calibration and thresholds, where there are any.
     """
 
     folder: RunFolder
@@ -46,6 +46,7 @@ class TrainedRun:
     preprocessing: Preprocessing
     reference: Reference
     audit: str
+    decisions: Decisions | None = None
 
     @classmethod
     def of(
@@ -90,11 +91,6 @@ class TrainedRun:
                 return [f"above {name}" for name in names[:-1]]
             case _:
                 return names
-
-    @cached_property
-    def decisions(self) -> Decisions | None:
-        """Calibration and thresholds."""
-        return decisions_of(self.folder)
 
     @property
     def about(self) -> dict[str, Any]:

@@ -79,6 +79,13 @@ def logarithmic(estimate: Estimate, confidence: float) -> Interval:
     return Interval(estimate.value / factor, estimate.value * factor, "Student's t on the logarithm, by patient")
 
 
+def symmetric(estimate: Estimate, confidence: float) -> Interval:
+    """Student's t on the metric itself, for what has no ends, such as a slope; the variance as in ``logarithmic``."""
+    patients = estimate.fewest[0]
+    margin = student(confidence, patients) * math.sqrt(estimate.variance * doubt(patients))
+    return Interval(estimate.value - margin, estimate.value + margin, "Student's t, by patient")
+
+
 def newcombe(estimate: Estimate, confidence: float) -> Interval:
     """Newcombe's interval of an AUROC (2006, method 5) with the variance of clustered DeLong.
 

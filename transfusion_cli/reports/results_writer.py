@@ -11,9 +11,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_json, write_text
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.results import Results, build_results, format_table
+from transfusion_cli.reports.decided import Decided, decided_report, decided_results, decisions_for
+from transfusion_cli.reports.decision_figures import write_figures
 from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.size_alone import size_alone
@@ -50,6 +53,17 @@ class ResultsWriter(pl.Callback):
         self.folder = folder
         self.written: list[Path] = []
         self.table = ""
+        self.decided: Decided | None = None
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find what was fitted on validation: on all processes, and before the test, which it may have to refuse."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self.decided = decisions_for(trainer.evaluated, data, "test")  # type: ignore[attr-defined]
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same for predictions."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self.decided = decisions_for(trainer.evaluated, data, data.predict_split)  # type: ignore[attr-defined]
 
     @rank_zero_only
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -66,11 +80,14 @@ class ResultsWriter(pl.Callback):
             if part.stage == "test":
                 results |= size_alone(part.evaluation, data)
             tables.append(format_table(results, part.stage))
+        tables += self._decisions(evaluation, data, results)
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
+        if self.decided is not None:
+            origin["decisions"] = self.decided.path.name
         self._keep(self.folder.results, lambda path: write_json(path, results))
-        frame = spreadsheet_frame(predictions_frame(evaluation, data))
+        frame = spreadsheet_frame(predictions_frame(evaluation, data, self.decided))
         self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
         unit = f"{data.unit} (no patients known)" if data.samples.patients is None else "patients"
         of = OF_OTHERS[origin["own_split"]]
@@ -88,8 +105,20 @@ class ResultsWriter(pl.Callback):
         if isinstance(pl_module, TransferTask) and pl_module.evaluation is not None:
             data: Any = trainer.datamodule  # type: ignore[attr-defined]
             tell_unread(data, pl_module.evaluation.index.numpy())
-            frame = spreadsheet_frame(predictions_frame(pl_module.evaluation, data))
+            frame = spreadsheet_frame(predictions_frame(pl_module.evaluation, data, self.decided))
             self._keep(self.folder.predictions, lambda path: write_text(path, frame.to_csv(index=False)))
+
+    def _decisions(self, evaluation: Evaluation, data: Any, results: Results) -> list[str]:
+        """Add to the results what calibration and thresholds are worth, and draw it; gives the tables."""
+        if self.decided is None or not isinstance(evaluation, ClassificationEvaluation):
+            return []
+        for stage, part in parts(evaluation, data.samples):
+            if stage == "test[exams]" or not isinstance(part, ClassificationEvaluation):
+                continue  # thresholds are for one image
+            results.update(decided_results(self.decided.made, part, stage))
+            if stage == "test":
+                self.written += write_figures(self.decided.made, part, self.folder.path, stage)
+        return [decided_report(self.decided, results)]
 
     def _keep(self, path: Path, write: Any) -> None:
         self.folder.path.mkdir(parents=True, exist_ok=True)
@@ -98,8 +127,10 @@ class ResultsWriter(pl.Callback):
         self.written.append(path)
 
 
-def predictions_frame(evaluation: Evaluation, data: Any) -> Any:
+def predictions_frame(evaluation: Evaluation, data: Any, decided: Decided | None = None) -> Any:
     """Id, patient, domain and exam where known, what was predicted, and the truth: a row or several for each sample.
+
+    With decisions there is beside each probability the calibrated one, and what is decided.
 
     There are no columns for the truth in the split ``predict`` of images without labels. Images that could not be read,
     those with a negative index, are left out.
@@ -107,13 +138,17 @@ def predictions_frame(evaluation: Evaluation, data: Any) -> Any:
     Args:
         evaluation: of a split.
         data: the datamodule it is of.
+        decided: what was fitted on validation, if anything.
     """
     import pandas as pd
 
     seen = evaluation.take(evaluation.index >= 0)
     rows, samples = seen.index[seen.case_of_row].numpy(), data.samples
     labelled = (samples.split[rows] != "predict").any()
-    said = seen.columns() | (seen.truth() if labelled else {})
+    said = seen.columns()
+    if decided is not None and isinstance(seen, ClassificationEvaluation):
+        said |= decided.made.columns(decided.made.apply(seen))
+    said |= seen.truth() if labelled else {}
     extra = {"patient": samples.patients, "domain": samples.domains, "exam": samples.exams}
     columns: dict[str, Any] = {getattr(data, "id_column", "id"): samples.ids[rows].astype(object)}
     columns |= {"patient": ""} if labelled else {}

@@ -37,7 +37,7 @@ SECTIONS: dict[str, str | None] = {
 }
 """Sections that stand for a class, with the one that they stand for unless they say so."""
 
-HAS_WORDS = ("data", "analyze", "rank")
+HAS_WORDS = ("data", "analyze", "rank", "calibrate")
 """Verbs that take words beside flags."""
 
 SPEC = ("class_path", "init_args", "dict_kwargs")
