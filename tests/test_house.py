@@ -18,9 +18,10 @@ LONGEST = 400
 
 BELOW = {
     "cli": {
-        *("analysis", "transferability", "comparison", "inspection", "datasets", "reports", "training"),
+        *("run_report", "analysis", "transferability", "comparison", "inspection", "datasets", "reports", "training"),
         *("tasks", "strategies", "models", "metrics", "data"),
     },
+    "run_report": {"comparison", "inspection", "reports", "metrics", "data"},
     "comparison": {"reports", "metrics"},
     "transferability": {"analysis", "reports", "tasks", "strategies", "models", "metrics", "data"},
     "analysis": {"reports", "tasks", "strategies", "models", "metrics", "data"},

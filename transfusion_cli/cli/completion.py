@@ -29,6 +29,8 @@ RANK = (
     *("--outcome", "--static", "--target", "--table", "--features", "--seed", "--device", "--out"),
 )
 
+REPORT = ("--root", "--output", "--images", "--trust")
+
 FILES = ("--ckpt_path", "--model.pretrained", "--input", "--out", "--candidates", "--outcomes", "--static", "--table")
 """What a file follows."""
 
@@ -52,6 +54,7 @@ _transfusion() {
     local flags="@FLAGS@"
     [[ $verb == compare ]] && flags="@COMPARE@"
     [[ $verb == rank ]] && flags="@RANK@ $flags"
+    [[ $verb == report ]] && flags="@REPORT@"
     case "$previous" in
         --model.transfer) COMPREPLY=($(compgen -W "@STRATEGIES@" -- "$current")) ;;
         --data) COMPREPLY=($(compgen -W "@DATASETS@" -- "$current")) ;;
@@ -88,7 +91,8 @@ _transfusion() {
         @FILES_OR@) _files ;;
         @FOLDERS_OR@) _files -/ ;;
         *) if [[ ${words[2]} == compare ]]; then compadd -- @COMPARE@; else compadd -- @FLAGS@; fi
-           [[ ${words[2]} == rank ]] && compadd -- @RANK@; _files -/ ;;
+           [[ ${words[2]} == rank ]] && compadd -- @RANK@
+           [[ ${words[2]} == report ]] && compadd -- @REPORT@; _files -/ ;;
     esac
 }
 compdef _transfusion transfusion
@@ -115,6 +119,7 @@ complete -c transfusion -n '__transfusion_flag @FILES@' -F
 complete -c transfusion -n '__transfusion_flag @FOLDERS@' -a '(__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '@COMPARE@ (__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@ @FLAGS@'
+complete -c transfusion -n '__fish_seen_subcommand_from report' -a '@REPORT@ (__fish_complete_directories)'
 complete -c transfusion -n '__transfusion_flag runs validate test predict' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'
 """,
@@ -145,6 +150,7 @@ def script(shell: str) -> str:
         "FLAGS": [*FLAGS, "--resume", "--input"],
         "COMPARE": COMPARE,
         "RANK": RANK,
+        "REPORT": REPORT,
         "FILES": FILES,
         "FILES_OR": ["|".join(FILES)],
         "FOLDERS": FOLDERS,

@@ -23,6 +23,7 @@ VERBS = {
     "compare": "transfusion_cli.cli.compare",
     "rank": "transfusion_cli.cli.rank",
     "runs": "transfusion_cli.cli.runs",
+    "report": "transfusion_cli.cli.report",
     "list": "transfusion_cli.cli.listing",
     "completion": "transfusion_cli.cli.completion",
 }
@@ -47,6 +48,7 @@ verbs
   rank        candidates to transfer from, before any fine-tuning: LogME, AC-Corr and more; what scores are worth
   compare     runs side by side, over their seeds: steps to target, best validation, test
   runs        what runs there are: state, epochs, best metric, where
+  report      RUN: one HTML file of it, and Markdown: data flow, results, what of CLAIM and TRIPOD+AI it can answer
   list        strategies | datasets | backbones [FILTER] | configs
   completion  bash | zsh | fish: a completion script for the shell
 
