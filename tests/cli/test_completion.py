@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from transfusion_cli.cli import compare
-from transfusion_cli.cli.completion import COMPARE, FLAGS, SHELLS, script
+from transfusion_cli.cli import compare, report
+from transfusion_cli.cli.completion import COMPARE, FLAGS, REPORT, SHELLS, script
 from transfusion_cli.cli.config.names import class_keys
 from transfusion_cli.cli.main import VERBS, main
 
@@ -66,6 +66,7 @@ def test_every_offered_flag_exists(capsys):
             assert re.search(rf"{re.escape(flag)}\b", helped), flag
     assert "--resume RUN" in helped
     assert set(re.findall(r"--\w+", compare.flags().format_usage())) == set(COMPARE)
+    assert set(re.findall(r"--\w+", report.flags().format_usage())) == set(REPORT)
     classes = class_keys()
     for flag in FLAGS:
         section, _, key = flag.removeprefix("--").partition(".")

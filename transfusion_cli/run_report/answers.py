@@ -253,7 +253,7 @@ class Answers:
         path, delta = self.facts.weights_file, self.facts.delta
         told = [f"{path.name}, SHA-256 {self.facts.weights_sha256[:12]}…"] if path.is_file() else []
         if delta.get("bytes"):
-            told.append(f"delta.safetensors ({delta['bytes'] / 1e6:,.1f} MB), SHA-256 {str(delta['sha256'])[:12]}…")
+            told.append(f"delta.safetensors ({delta['bytes'] / 1e3:,.0f} kB), SHA-256 {str(delta['sha256'])[:12]}…")
         return "; ".join(told)
 
     def code(self) -> str:

@@ -40,8 +40,9 @@ def source_of(facts: RunFacts) -> str:
     told = [facts.class_of("data").removesuffix("DataModule")]
     if flag := facts.setting("data.flag"):
         told.append(str(flag))
-    places = (str(place) for key in ("data.table", "data.root") if (place := facts.setting(key)))
-    told += [place.rstrip("/\\").replace("\\", "/").rpartition("/")[2] for place in places]
+    for key, what in {"data.table": "table", "data.root": "folder"}.items():
+        name = str(facts.setting(key) or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+        told += [f"{what} {name}"] if name else []
     return ", ".join(told)
 
 

@@ -54,9 +54,8 @@ def _figures(section: Section, facts: RunFacts) -> None:
         section.note(f"There are no curves: this run {facts.tested.partition(': transfusion')[0]}.")
         return
     evaluation = facts.tested.evaluation
-    for name, figure in evaluation_figures(evaluation).items():
-        section.head(name[0].upper() + name[1:])
-        section.picture(png_of(figure), ALT.get(name, name))
+    figures = evaluation_figures(evaluation)
+    section.pictures(*((png_of(figure), ALT.get(name, name)) for name, figure in figures.items()))
     if not isinstance(evaluation, ClassificationEvaluation):
         section.note("A run that marks parts of images has no ROC curve of cases; its metrics are of each case.")
 

@@ -80,9 +80,10 @@ def summary(facts: RunFacts) -> str:
     counts, base = samples_by_split(facts), base_of(facts)
     many = f" on {counts['train'][0]:,} samples" if counts else ""
     many += f" of {counts['train'][1]:,} patients" if counts and counts["train"][1] else ""
+    start = f" that started from {base.partition(' (SHA')[0]}" if base else ""
     told = [
-        f"A {facts.setting('model.backbone') or 'network'}{f' that started from {base}' if base else ''} was trained "
-        f"by {strategy_of(facts)}{many} of {source_of(facts)}."
+        f"A {facts.setting('model.backbone') or 'network'}{start} was trained by {strategy_of(facts)}{many} "
+        f"of {source_of(facts)}."
     ]
     if facts.audit is not None and facts.audit.phases:
         _, _, count, share = facts.audit.phases[-1]

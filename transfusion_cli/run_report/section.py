@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from transfusion_cli.run_report.pictures import DPI
+
 
 @dataclass
 class Section:
@@ -72,19 +74,24 @@ class Section:
         """Add names with what is known under them; without what is empty."""
         self.blocks.append({"kind": "facts", "rows": [row for row in rows if row[1]]})
 
-    def picture(self, png: bytes, alt: str) -> None:
-        """Add a figure.
+    def pictures(self, *pictures: tuple[bytes, str]) -> None:
+        """Add figures, side by side where there is room.
 
         Args:
-            png: the file.
-            alt: what it shows, for whoever cannot see it.
+            pictures: PNG files, each with what it shows, for whoever cannot see it.
         """
-        self.blocks.append({"kind": "picture", "uri": data_uri(png), "alt": alt})
+        cells = [{"uri": data_uri(png), "alt": alt, "width": width_of(png)} for png, alt in pictures]
+        self.blocks.append({"kind": "pictures", "cells": cells})
 
     def sheet(self, pictures: Sequence[tuple[bytes, Sequence[str]]]) -> None:
         """Add small pictures, each with lines of text below."""
         cells = [{"uri": data_uri(png), "lines": list(lines)} for png, lines in pictures]
         self.blocks.append({"kind": "sheet", "cells": cells})
+
+
+def width_of(png: bytes) -> int:
+    """Width of a figure on the page, in CSS pixels of which an inch has 96."""
+    return round(int.from_bytes(png[16:20], "big") * 96 / DPI)  # the header chunk comes first (RFC 2083, 4.1.1)
 
 
 def data_uri(png: bytes) -> str:

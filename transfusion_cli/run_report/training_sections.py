@@ -34,7 +34,8 @@ def named(name: str, options: dict[str, Any]) -> str:
 
 def strategy_of(facts: RunFacts) -> str:
     """The strategies with their options."""
-    return ", then ".join(named(*one) for one in facts.strategy)
+    told = [(name, options if facts.masked else options | {"decoder": None}) for name, options in facts.strategy]
+    return ", then ".join(named(*one) for one in told)
 
 
 def base_of(facts: RunFacts, full: bool = False) -> str:
@@ -140,7 +141,7 @@ def curves_section(facts: RunFacts) -> Section:
     if figure is None:
         section.note("Nothing was logged: the run has no metrics.csv.")
         return section
-    section.picture(png_of(figure), "Losses and validation metrics by optimizer step")
+    section.pictures((png_of(figure), "Losses and validation metrics by optimizer step"))
     if facts.best is not None:
         section.say("The dotted line is the best validation, whose weights are kept.")
     if facts.record.target is not None:
