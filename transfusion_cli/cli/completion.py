@@ -119,8 +119,8 @@ complete -c transfusion -n '__transfusion_flag @FILES@' -F
 complete -c transfusion -n '__transfusion_flag @FOLDERS@' -a '(__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from compare' -a '@COMPARE@ (__fish_complete_directories)'
 complete -c transfusion -n '__fish_seen_subcommand_from rank' -a '@RANK@ @FLAGS@'
-complete -c transfusion -n '__fish_seen_subcommand_from report' -a '@REPORT@ (__fish_complete_directories)'
-complete -c transfusion -n '__transfusion_flag runs validate test predict' -a '(__fish_complete_directories)'
+complete -c transfusion -n '__fish_seen_subcommand_from report' -a '@REPORT@'
+complete -c transfusion -n '__transfusion_flag runs validate test predict report' -a '(__fish_complete_directories)'
 complete -c transfusion -n __transfusion_runs -a '@FLAGS@'
 """,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from transfusion_cli.comparison.tested import Tested
@@ -270,8 +269,7 @@ class Answers:
 
     def advice(self, name: str) -> str:
         """What would fill a topic that is empty."""
-        run = shlex.quote(str(self.facts.folder))
-        tests = f"transfusion test {run}"
+        tests = f"transfusion test {self.facts.typed}"
         of = dict.fromkeys(("metrics", "uncertainty", "clusters", "internal_test", "performance", "failures"), tests)
         of |= {
             "calibration": f"{tests}, with a calibration fitted on validation",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from transfusion_cli.comparison.tested import Tested
 from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.reports.figures import evaluation_figures
@@ -25,7 +23,7 @@ ALT = {
 
 def untested(facts: RunFacts) -> str:
     """What to say, and to type, where there is no test."""
-    return f"This run is not tested yet. To test it: transfusion test {shlex.quote(str(facts.folder))}"
+    return f"This run is not tested yet. To test it: transfusion test {facts.typed}"
 
 
 def results_section(facts: RunFacts) -> Section:

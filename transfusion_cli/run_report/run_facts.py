@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +91,12 @@ class RunFacts:
     def title(self) -> str:
         """Name and version."""
         return f"{self.record.name}, {self.folder.path.resolve().name}"
+
+    @property
+    def typed(self) -> str:
+        """Name and version as a command takes them, without the folders above, which tell of a machine."""
+        path = self.folder.path.resolve()
+        return shlex.quote(f"{path.parent.name}/{path.name}")
 
     @property
     def results(self) -> dict[str, Any]:
