@@ -77,7 +77,7 @@ def _there(home, monkeypatch):
 def copied(request):
     """A copy of the run, to change."""
     folder = Path("lightning_logs") / re.sub(r"\W", "_", request.node.name) / "version_0"
-    shutil.copytree(RUN, folder)
+    shutil.copytree(RUN, folder, ignore=shutil.ignore_patterns("report*"))
     return folder
 
 
