@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -276,6 +278,11 @@ def test_mistakes(capsys):
     assert "transfusion report --help" in mistake("report", capsys)
     Path("loose.ckpt").touch()
     assert "lies in no run folder" in mistake("report loose.ckpt", capsys)
+
+
+def test_a_mistake_needs_no_torch():
+    code = "import sys, transfusion_cli.cli.report as r; r.flags(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.slow

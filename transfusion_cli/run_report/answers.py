@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transfusion_cli.comparison.tested import Tested
+from transfusion_cli.data.samples import SPLITS
 from transfusion_cli.run_report.data_sections import (
     TITLES,
     crossing_patients,
@@ -22,6 +23,7 @@ from transfusion_cli.run_report.training_sections import (
     optimizer_of,
     plain,
     preprocessing_of,
+    schedule_of,
     strategy_of,
     trained_of,
 )
@@ -59,7 +61,7 @@ class Answers:
         if not counts:
             return ""
         why = ", ".join(why_left_out(self.facts))
-        inside = sum(n for name, (n, _) in counts.items() if name)
+        inside = sum(counts[name][0] for name in SPLITS)
         return f"{inside:,} samples used, {counts[''][0]:,} in no split" + (f" ({why})" if why else "")
 
     def sizes(self) -> str:
@@ -67,7 +69,7 @@ class Answers:
         told = [
             f"{TITLES[name]} {n:,}" + (f" of {p:,} patients" if p else "")
             for name, (n, p) in samples_by_split(self.facts).items()
-            if name
+            if name in SPLITS
         ]
         events = {k.partition("/")[2]: v for k, v in self._tables.counts.items() if k.startswith("positives/")}
         told += [f"positive in the test: {', '.join(f'{name} {n:,}' for name, n in events.items())}"] if events else []
@@ -145,6 +147,7 @@ class Answers:
         seed = self.facts.record.seed
         told = [
             optimizer_of(self.facts),
+            schedule_of(self.facts),
             loss_of(self.facts),
             f"{self.facts.setting('data.batch_size')} samples per step",
             f"{epochs_of(self.facts)}",

@@ -25,7 +25,7 @@ def curve_figure(facts: RunFacts) -> Figure | None:
     panels = [panel for panel in (losses, dict(list(metrics.items())[:5])) if panel]
     if not panels:
         return None
-    figure = blank(4.6 * len(panels), 3.3)
+    figure = blank(4.8 * len(panels), 3.3)
     for place, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(1, len(panels), place)
         _draw(axes, panel)
@@ -40,9 +40,10 @@ def _draw(axes: Axes, panel: dict[str, list[tuple[int, float]]]) -> None:
         mark = "o" if len(points) < 30 else ""
         axes.plot(steps, values, color=color, linestyle=line, marker=mark, markersize=3.5, linewidth=1.4, label=name)
     axes.set(xlabel="optimizer step")
-    axes.set_xlim(left=0)
+    points = [point for series in panel.values() for point in series]
+    axes.set_xlim(0, 1.04 * max(step for step, _ in points))
     if "val/loss" in panel or "train/loss" in panel:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(max(value for _, value in points), 1e-9))
     axes.grid(color="0.92")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)

@@ -10,7 +10,7 @@ from transfusion_cli.run_report.run_facts import RunFacts
 from transfusion_cli.run_report.section import Section
 from transfusion_cli.run_report.seen_data import SeenData
 
-TITLES = {"train": "training", "val": "validation", "test": "test", "": "in no split"}
+TITLES = {"train": "training", "val": "validation", "test": "test", "predict": "without labels", "": "in no split"}
 
 
 def samples_by_split(facts: RunFacts) -> dict[str, tuple[int, int]]:
@@ -19,7 +19,7 @@ def samples_by_split(facts: RunFacts) -> dict[str, tuple[int, int]]:
     if split is None:
         return {}
     found = {}
-    for name in (*SPLITS, ""):
+    for name in TITLES:
         patients = split.patients[split.split == name]
         found[name] = len(patients), len(np.unique(patients[patients != ""]))
     return found
@@ -67,7 +67,7 @@ def flow_section(facts: RunFacts) -> Section:
 
     assert facts.split is not None
     everybody = len(np.unique(facts.split.patients[facts.split.patients != ""]))
-    shown = {name: counted for name, counted in counts.items() if name or counted[0]}
+    shown = {name: counted for name, counted in counts.items() if name in SPLITS or counted[0]}
     section.flow(
         lines(source_of(facts), total, everybody),
         [lines(TITLES[name], *counted) for name, counted in shown.items()],

@@ -115,9 +115,9 @@ def errors_section(facts: RunFacts, seen: SeenData | None, unseen: str, images: 
     if counts:
         rows = [[group, share(wrong, of), f"{of:,}"] for group, (wrong, of) in counts.items()]
         section.table(["error", "cases", "of"], rows)
-    at = "" if facts.masked else ", at 0.5 or by the most probable class"
-    name = facts.record.predictions.name
-    section.say(f"The worst {len(errors)}, of each kind in turn{at}. Lines are those of the run's {name}.")
+    how = "of each kind in turn, at 0.5 or by the most probable class"
+    how = "the least Dice, of each class in turn" if facts.masked else how
+    section.say(f"The worst {len(errors)}, {how}. Lines are those of the run's {facts.record.predictions.name}.")
     pictures: list[bytes | None] = [None] * len(errors)
     if not images:
         section.note("Their images are left out, as a report travels: transfusion report RUN --images embeds them.")

@@ -108,7 +108,7 @@ class ResultTables:
 
     def headline(self) -> list[tuple[str, dict[str, Any]]]:
         """The metrics of all classes together that have an interval, the most telling first."""
-        order = ("auroc", "dice", "average_precision", "balanced_accuracy", "kappa", "sensitivity", "specificity")
+        order = ("dice", "auroc", "average_precision", "balanced_accuracy", "kappa", "sensitivity", "specificity")
         known = [(name, self.metrics[name]) for name in order if name in self.metrics]
         return [(name, entry) for name, entry in known if entry.get("value") is not None]
 

@@ -64,6 +64,12 @@ def optimizer_of(facts: RunFacts) -> str:
     return named(name, facts.options("model.optimizer")) if name else ""
 
 
+def schedule_of(facts: RunFacts) -> str:
+    """How the rate changes."""
+    name = facts.class_of("model.lr_scheduler")
+    return named(name, facts.options("model.lr_scheduler")) if name else "constant rate"
+
+
 def loss_of(facts: RunFacts) -> str:
     """Options of the loss that are not at rest."""
     given = ((key, facts.setting(f"model.{key}")) for key in LOSSES)
@@ -73,11 +79,12 @@ def loss_of(facts: RunFacts) -> str:
 def preprocessing_of(facts: RunFacts) -> list[tuple[str, str]]:
     """What is made of an image before the network gets it."""
     shape, normal = facts.task.get("input_size"), [facts.delta.get(name) for name in ("mean", "std")]
-    size = facts.setting("data.image_size", "data.patch_size")
+    size, patch = facts.setting("data.image_size"), facts.setting("data.patch_size")
     stretch = facts.setting("data.resize")
     return [
         ("channels and sides of the network", " x ".join(map(str, shape)) if shape else ""),
         ("sides of the images", plain(size) if size else ""),
+        ("sides of the patches", plain(patch) if patch else ""),
         ("resized by", str(stretch or "")),
         ("mean, standard deviation", " / ".join(", ".join(f"{v:.3g}" for v in one) for one in normal if one)),
         ("augmentation", plain(facts.record.settings.get("data.augmentation") or "none")),
@@ -118,8 +125,8 @@ def training_section(facts: RunFacts) -> Section:
     section.facts(
         [
             ("optimizer", optimizer_of(facts)),
-            ("schedule", plain(settings.get("model.lr_scheduler") or "constant")),
-            ("loss", loss_of(facts) or "as usual, unweighted"),
+            ("schedule", schedule_of(facts)),
+            ("loss", loss_of(facts) or "the usual of the task, unweighted"),
             ("samples per step", plain(facts.setting("data.batch_size") or "")),
             ("drawn", "balanced over classes" if facts.setting("data.balanced") else "each once an epoch"),
             ("epochs", epochs_of(facts)),

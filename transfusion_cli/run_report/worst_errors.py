@@ -58,7 +58,9 @@ class WorstError:
             found, counts = _of_masks(evaluation)
         else:
             return [], {}
-        made = [WorstError(int(lines[at]), str(ids[at]), *rest) for at, *rest in found]
+        made = (
+            WorstError(int(lines[at]), str(ids[at]), group, truth, said, loss) for at, group, truth, said, loss in found
+        )
         return _in_turn(made), counts
 
 
