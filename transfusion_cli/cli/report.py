@@ -121,7 +121,6 @@ def look_at_data(folder: RunFolder) -> tuple[SeenData | None, str]:
     """The data of a run in its own splits, or why they cannot be read."""
     from transfusion_cli.cli.app import follow
     from transfusion_cli.cli.data_cli import DataCLI
-    from transfusion_cli.errors import Fault
     from transfusion_cli.run_report.seen_data import SeenData
 
     try:
@@ -130,7 +129,7 @@ def look_at_data(folder: RunFolder) -> tuple[SeenData | None, str]:
         follow(data, folder.last, "run")
         seen = SeenData(data)
         _ = seen.counts, seen.told  # mistakes come to light here
-    except (UserError, Fault) as error:
+    except (UserError, OSError, ValueError) as error:  # a report is of the run, whatever became of its data
         return None, "; ".join(str(error).splitlines()[:2])
     except SystemExit:  # how the parser ends, which has told why
         return None, "its configuration cannot be read any more"
