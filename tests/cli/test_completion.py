@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from transfusion_cli.cli import compare, export
+from transfusion_cli.cli import calibrate, compare, export, report
 from transfusion_cli.cli.completion import FLAGS, OWN, SHELLS, script
 from transfusion_cli.cli.config.names import class_keys
 from transfusion_cli.cli.main import VERBS, main
@@ -67,8 +67,11 @@ def test_every_offered_flag_exists(capsys):
         if section not in ("data", "model", "early_stopping"):  # those show their keys in a help of their own
             assert re.search(rf"{re.escape(flag)}\b", helped), flag
     assert "--resume RUN" in helped
-    assert set(re.findall(r"--\w+", compare.flags().format_usage())) == set(OWN["compare"].split())
+    for module in (compare, report):
+        name = module.__name__.rpartition(".")[2]
+        assert set(re.findall(r"--\w+", module.flags().format_usage())) == set(OWN[name].split())
     assert set(re.findall(r"--[\w.]+", export.flags().format_help())) - {"--help"} == set(OWN["export"].split())
+    assert {*calibrate.flags()._option_string_actions} - {"-h", "--help"} == set(OWN["calibrate"].split())
     classes = class_keys()
     for flag in FLAGS:
         section, _, key = flag.removeprefix("--").partition(".")

@@ -30,6 +30,7 @@ from transfusion_cli.metrics.decisions.calibration import Calibration
 from transfusion_cli.metrics.decisions.decisions import Decisions
 from transfusion_cli.reports.provenance import file_hash
 from transfusion_cli.run_folder import RunFolder
+from transfusion_cli.tasks.classification import ClassificationTask
 
 OWN, TIMMS, PROMPTED = (f"lightning_logs/{name}/version_0" for name in ("base", "timms", "prompted"))
 
@@ -154,7 +155,7 @@ def test_prompts_stay_in_what_is_recorded_and_are_not_for_timm(capsys):
     images = given(TIMMS)[0]
     _, ours = session.run(None, {"image": images})
     _, theirs = torch.jit.load(str(path / "model.pt"))(torch.from_numpy(images))
-    task = trained_run.ClassificationTask.load_from_checkpoint(f"{PROMPTED}/checkpoints/best.ckpt")
+    task = ClassificationTask.load_from_checkpoint(f"{PROMPTED}/checkpoints/best.ckpt")
     with torch.no_grad():
         want = task(task.normalise(torch.from_numpy(images) / 255)).softmax(1)
     assert ours.shape == (8, 3)

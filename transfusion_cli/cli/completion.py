@@ -28,6 +28,7 @@ OWN = {
     "rank": "--candidates --score --images --split --halves --ac_corr --ac_corr_lr --outcomes --outcome --static "
     "--target --table --features --seed --device --out",
     "calibrate": "--method --threshold",
+    "report": "--root --output --images --trust",
     "export": "--format --output --root --data.root --trust",
 }
 """Flags of verbs that have some of their own."""
@@ -167,7 +168,7 @@ def script(shell: str) -> str:
         "FLAGS": [*FLAGS, "--resume", "--input"],
         "FORMATS": KINDS,
         "KEYED": KEYED,
-        "RUNS": ("calibrate", "export"),
+        "RUNS": ("calibrate", "report", "export"),
         "FILES": FILES,
         "FILES_OR": ["|".join(FILES)],
         "FOLDERS": FOLDERS,

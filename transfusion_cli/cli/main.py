@@ -25,6 +25,7 @@ VERBS = {
     "compare": "transfusion_cli.cli.compare",
     "rank": "transfusion_cli.cli.rank",
     "runs": "transfusion_cli.cli.runs",
+    "report": "transfusion_cli.cli.report",
     "list": "transfusion_cli.cli.listing",
     "completion": "transfusion_cli.cli.completion",
 }
@@ -51,6 +52,7 @@ verbs
   export      RUN --format timm | hf | onnx | torchscript: its network for use without this program, compared on writing
   compare     runs side by side, over their seeds: steps to target, best validation, test
   runs        what runs there are: state, epochs, best metric, where
+  report      RUN: one HTML file of it, and Markdown: data flow, results, what of CLAIM and TRIPOD+AI it can answer
   list        strategies | datasets | backbones [FILTER] | configs
   completion  bash | zsh | fish: a completion script for the shell
 

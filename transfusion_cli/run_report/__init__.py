@@ -1,0 +1,1 @@
+"""One run as one file that a person reads, prints and hands over."""
