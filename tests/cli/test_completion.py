@@ -19,7 +19,7 @@ def test_offers_verbs_strategies_datasets_and_flags(shell, capsys):
     for word in [*VERBS, "BatchNormAffine", "CheXpertDataModule", "--model.backbone"]:
         assert word in text
     assert "@" not in text.replace("$@", "")
-    assert len(text) < 7000
+    assert len(text) < 6000
 
 
 @pytest.mark.parametrize("shell", SHELLS)
