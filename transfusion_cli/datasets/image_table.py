@@ -7,10 +7,12 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.layout.columns import find_image_column
 from transfusion_cli.data.layout.image_index import ImageIndex, index_folder
 from transfusion_cli.data.layout.label_encoding import EncodedLabels, encode_labels, label_strata
 from transfusion_cli.data.layout.own_files import OwnFiles
 from transfusion_cli.data.layout.split_column import log_splits, settle_splits
+from transfusion_cli.data.layout.tables import by_name, read_table
 from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.intensity import check_window
 from transfusion_cli.data.reading.readers import FileReader
@@ -131,6 +133,14 @@ class ImageTableDataModule(MedicalDataModule):
         if index.split is not None:
             log_splits(given, follows, {part: len(table.rows(part)) for part in drawn})
         return table
+
+    def facts(self, rows: np.ndarray) -> Any:
+        """All columns of the table."""
+        if self.table is None:
+            return super().facts(rows)
+        frame = read_table(self.own.file)
+        names = frame[find_image_column(frame, self.columns[0], self.own.file)]
+        return by_name([(frame, names)], self.samples.ids[rows])
 
     @property
     def folder(self) -> Path:

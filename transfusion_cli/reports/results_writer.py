@@ -17,6 +17,7 @@ from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.size_alone import size_alone
+from transfusion_cli.reports.subgroups import tell_subgroups
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.base import TransferTask
@@ -66,6 +67,10 @@ class ResultsWriter(pl.Callback):
             if part.stage == "test":
                 results |= size_alone(part.evaluation, data)
             tables.append(format_table(results, part.stage))
+            if part.stage == "test":
+                told = tell_subgroups(part.evaluation, data.groups_of(evaluation.index.numpy()))
+                results |= told.results
+        tables += [told.text] if told.text else []
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
