@@ -343,8 +343,13 @@ class MedicalDataModule(LoadingDataModule):
         return drawn
 
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
-        """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
-        return folds(self._units(table), table.strata, number, self.split_seed)
+        """Fold of each sample of a table, counted from 0, int64 (N,): patients are dealt out to so many folds.
+
+        Rows in no split are in no fold, -1.
+        """
+        rows, fold = np.flatnonzero(table.split != ""), np.full(len(table), -1)
+        fold[rows] = folds(self._units(table)[rows], table.strata[rows], number, self.split_seed)
+        return fold
 
     def _hold_out(self, table: SampleTable, draw: Callable[..., np.ndarray], size: float, new_split: Split) -> None:
         if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]

@@ -11,10 +11,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.files import write_json, write_text
+from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.monitor import MONITOR
 from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.parts import parts
+from transfusion_cli.reports.pixel_statistics import PixelStatistics
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.size_alone import size_alone
 from transfusion_cli.reports.subgroups import tell_subgroups
@@ -59,6 +61,8 @@ class ResultsWriter(pl.Callback):
             return
         task, evaluation = pl_module, pl_module.evaluation
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(evaluation, ClassificationEvaluation) and (tested := getattr(data, "tested", None)) is not None:
+            evaluation = evaluation.of_labels(tested)
         results: Results = {}
         tables = []
         for part in parts(evaluation, data.samples):
@@ -74,11 +78,14 @@ class ResultsWriter(pl.Callback):
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
+        told_pixels = [one.found for one in trainer.callbacks if isinstance(one, PixelStatistics) and one.found]  # type: ignore[attr-defined]
+        results |= {"pixels": told_pixels[0]} if told_pixels else {}
+        results |= {"external": data.external} if hasattr(data, "external") else {}
         self._keep(self.folder.results, lambda path: write_json(path, results))
         frame = spreadsheet_frame(predictions_frame(evaluation, data))
         self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
         unit = f"{data.unit} (no patients known)" if data.samples.patients is None else "patients"
-        of = OF_OTHERS[origin["own_split"]]
+        of = f" of {data.name}" if hasattr(data, "external") else OF_OTHERS[origin["own_split"]]
         self.table = "\n\n".join([f"Test split{of}, 95 % intervals over {unit}\n{tables[0]}", *tables[1:]])
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
