@@ -17,6 +17,7 @@ from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.intensity import check_window
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.data.splits import check_fold
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -56,6 +57,8 @@ class ImageTableDataModule(MedicalDataModule):
         window: centre and width of the values shown, for DICOM (Hounsfield units for CT) and other images deeper
             than 8 bits. Null takes the file's own window, or else the full range.
         test_fraction: share of the patients held out for the test where the source has no test split; 0 for none.
+        folds: number of folds that patients are dealt out to by ``split_seed``, for cross-validation.
+        fold: which of them is the test split, counted from 0; validation patients are drawn from the others.
         kwargs: as for ``MedicalDataModule``.
     """
 
@@ -73,9 +76,12 @@ class ImageTableDataModule(MedicalDataModule):
         channels: Literal[1, 3] = 3,
         window: tuple[float, float] | None = None,
         test_fraction: float = 0.2,
+        folds: int | None = None,
+        fold: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_fold(fold, folds)
         check_test_fraction(test_fraction, ends=(0,))  # all is for training
         if window is not None:
             check_window(window)
@@ -85,6 +91,7 @@ class ImageTableDataModule(MedicalDataModule):
         self.label_columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
         self.kind, self.classes, self.separator = kind, classes, separator
         self.in_chans, self.window, self.test_fraction = channels, window, test_fraction
+        self.folds, self.fold = folds, fold
 
     @property
     def target(self) -> Target:
@@ -129,10 +136,25 @@ class ImageTableDataModule(MedicalDataModule):
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
             raise UserError(f"The train split is empty\nin {index.source}")
+        if self.folds is not None:
+            self._take_fold(table, self.folds)
         drawn = self.hold_out_missing(table, self.test_fraction)
         if index.split is not None:
             log_splits(given, follows, {part: len(table.rows(part)) for part in drawn})
         return table
+
+    def _take_fold(self, table: SampleTable, number: int) -> None:
+        """Make one fold of all patients the test split.
+
+        Raises:
+            UserError: the source has a test split already, whose patients nobody else may become.
+        """
+        if len(table.rows("test")):
+            raise UserError(
+                f"{self.index.source} has a test split, and folds deal patients out anew\n"
+                "Leave out --data.folds; or write 'exclude' in place of 'test', which keeps these out of all folds."
+            )
+        table.split[self.deal_folds(table, number) == self.fold] = "test"
 
     def facts(self, rows: np.ndarray) -> Any:
         """All columns of the table."""
