@@ -29,7 +29,10 @@ RANK = (
     *("--outcome", "--static", "--target", "--table", "--features", "--seed", "--device", "--out"),
 )
 
-FILES = ("--ckpt_path", "--model.pretrained", "--input", "--out", "--candidates", "--outcomes", "--static", "--table")
+FILES = (
+    *("--ckpt_path", "--model.pretrained", "--input", "--label_map", "--out", "--candidates", "--outcomes"),
+    *("--static", "--table"),
+)
 """What a file follows."""
 
 FOLDERS = ("--data.root", "--root", "--resume", "--figures", "--features")
@@ -142,7 +145,7 @@ def script(shell: str) -> str:
         "STRATEGIES": [name for name, _ in strategies()],
         "DATASETS": [name for name, _ in datasets()],
         "CONFIGS": shipped_configs(),
-        "FLAGS": [*FLAGS, "--resume", "--input"],
+        "FLAGS": [*FLAGS, "--resume", "--input", "--label_map"],
         "COMPARE": COMPARE,
         "RANK": RANK,
         "FILES": FILES,

@@ -194,7 +194,7 @@ class MedicalDataModule(LoadingDataModule):
         """
         return None
 
-    def facts(self, rows: np.ndarray) -> Any:
+    def columns_of(self, rows: np.ndarray) -> Any:
         """What the source tells of samples beside their labels: a pandas table of text with a row for each, or None.
 
         Args:
@@ -215,7 +215,7 @@ class MedicalDataModule(LoadingDataModule):
         """
         if not self.subgroups:
             return []
-        return subgroups(self.subgroups, self.facts(rows), type(self).__name__.removesuffix("DataModule"))
+        return subgroups(self.subgroups, self.columns_of(rows), type(self).__name__.removesuffix("DataModule"))
 
     @property
     def samples(self) -> SampleTable:

@@ -79,7 +79,7 @@ class LabelMap:
             found = np.where(codes >= 0, np.array(number)[codes], -1)
             if self.our_kind in CLASSES:
                 return found.astype(np.int64)
-            return np.where(found < 0, np.nan, found).astype(np.float32)[:, None]
+            return np.asarray(np.where(found < 0, np.nan, found)[:, None], dtype=np.float32)
         has = self._has(targets)
         asked = self.ours[1:] if self.our_kind == "binary" else self.ours
         columns = np.full((len(targets), len(asked)), np.nan, dtype=np.float32)
@@ -100,9 +100,9 @@ class LabelMap:
     def _has(self, targets: np.ndarray) -> np.ndarray:
         """Whether each image has each label of theirs, 0 or 1, NaN where it is not known: float32 (N, L)."""
         if self.their_kind not in ONE_ANSWER:
-            return np.where(np.isin(targets, (0, 1)), targets, np.nan).astype(np.float32)
+            return np.asarray(np.where(np.isin(targets, (0, 1)), targets, np.nan), dtype=np.float32)
         codes = self._codes(targets)
-        has = (codes[:, None] == np.arange(len(self.theirs))).astype(np.float32)
+        has = np.asarray(codes[:, None] == np.arange(len(self.theirs)), dtype=np.float32)
         has[codes < 0] = np.nan
         return has
 

@@ -147,7 +147,7 @@ class CheXpertDataModule(ImageFilesDataModule):
                 table.targets[uncertain & (table.split != "train")[:, None]] = np.nan
         return table
 
-    def facts(self, rows: np.ndarray) -> "pd.DataFrame":
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame":
         """Columns of the tables: Sex, Age, Frontal/Lateral, AP/PA and the labels as they stand there."""
         tables = (read_table(path) for path in self._tables().values())
         return by_name([(table, table["Path"].str.extract(_PATH)[0]) for table in tables], self.samples.ids[rows])

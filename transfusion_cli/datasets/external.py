@@ -100,10 +100,10 @@ class ExternalData(MedicalDataModule):
         _ = self.samples
         return self.data.make_reader(split, size)
 
-    def facts(self, rows: np.ndarray) -> Any:
+    def columns_of(self, rows: np.ndarray) -> Any:
         """What the other data tell of them."""
         _ = self.samples
-        return self.data.facts(rows)
+        return self.data.columns_of(rows)
 
     def groups_of(self, rows: np.ndarray) -> list[Subgroup]:
         """Groups by the columns of the other data."""

@@ -156,10 +156,10 @@ class ImageTableDataModule(MedicalDataModule):
             )
         table.split[self.deal_folds(table, number) == self.fold] = "test"
 
-    def facts(self, rows: np.ndarray) -> Any:
+    def columns_of(self, rows: np.ndarray) -> Any:
         """All columns of the table."""
         if self.table is None:
-            return super().facts(rows)
+            return super().columns_of(rows)
         frame = read_table(self.own.file)
         names = frame[find_image_column(frame, self.columns[0], self.own.file)]
         return by_name([(frame, names)], self.samples.ids[rows])

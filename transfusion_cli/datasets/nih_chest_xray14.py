@@ -112,7 +112,7 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         self.hold_out_missing(table, self.test_fraction)
         return table
 
-    def facts(self, rows: np.ndarray) -> "pd.DataFrame":
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame":
         """Columns of the table: Patient Age, Patient Gender, View Position and so on."""
         frame = _read(self._table)
         return by_name([(frame, frame["Image Index"])], self.samples.ids[rows])

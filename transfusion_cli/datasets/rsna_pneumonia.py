@@ -107,7 +107,7 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
         self.hold_out_missing(table, self.test_fraction)
         return table
 
-    def facts(self, rows: np.ndarray) -> "pd.DataFrame":
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame":
         """PatientSex, PatientAge and ViewPosition, from the header of each file."""
         import pandas as pd
         import pydicom

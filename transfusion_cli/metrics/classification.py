@@ -221,9 +221,14 @@ class ClassificationEvaluation(Evaluation):
         if self.target != "multilabel" or list(names) == list(self.class_names):
             return self
         at = [list(self.class_names).index(name) for name in names]
-        columns = {"probabilities": self.probabilities[:, at], "targets": self.targets[:, at]}
-        scores = None if self.scores is None else self.scores[:, at]
-        return replace(self, class_names=list(names), scores=scores, loss=None, **columns)
+        return replace(
+            self,
+            loss=None,
+            class_names=list(names),
+            probabilities=self.probabilities[:, at],
+            targets=self.targets[:, at],
+            scores=None if self.scores is None else self.scores[:, at],
+        )
 
     def by_exam(self, exams: np.ndarray) -> Self:
         """The mean probability over the images of each examination."""

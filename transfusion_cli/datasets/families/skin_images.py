@@ -91,7 +91,7 @@ class SkinImagesDataModule(ImageFilesDataModule):
             else:
                 yield self.unlabelled([place])
 
-    def facts(self, rows: np.ndarray) -> "pd.DataFrame | None":
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame | None":
         """Columns of the tables of diagnoses and of those beside them: age, sex, site of the lesion."""
         import pandas as pd
 
