@@ -105,10 +105,10 @@ def _prevalences(theirs: Results, own: Results) -> Iterator[str]:
             continue
         here, there = _share(theirs[key]), _share(own[key])
         if abs(here - there) >= LEAST and max(here, there) >= PREVALENCE * min(here, there):
-            found.append(f"{name or 'positive'} {here:.1%} for {there:.1%}")
+            found.append(f"{name or 'positive'} {here:.1%} here, {there:.1%} there")
     if found:
         yield (
-            f"prevalences are not those of the run's own test ({', '.join(found)}): predictive values, "
+            f"prevalences are not those of the run's own test ({'; '.join(found)}): predictive values, "
             "average precision and thresholds do not carry over."
         )
 
