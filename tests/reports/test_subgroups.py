@@ -68,3 +68,11 @@ def test_of_two_groups_one_gap_and_what_is_not_known_is_in_neither():
 
 def test_nothing_was_asked():
     assert tell_subgroups(WHOLE, []) == ({}, "")
+
+
+def test_where_all_groups_are_too_small_they_are_named():
+    few = WHOLE.take(np.arange(30))
+    one = np.arange(30) < 15
+    told = tell_subgroups(few, [Subgroup("x=1", "x", "x", one, ~one), Subgroup("x=2", "x", "x", ~one, one)])
+    assert "Left out: x=1, fewer than 10 patients (8), x=2, fewer than 10 patients (8)." in told.text
+    assert list(told.results) == ["subgroups"]
