@@ -12,6 +12,7 @@ from transfusion_cli.data.masks.base import MaskDataModule
 from transfusion_cli.data.masks.image_base import ImageMaskDataModule
 from transfusion_cli.data.open_files import OpenFilesDataModule
 from transfusion_cli.data.volumes.base import VolumeDataModule
+from transfusion_cli.datasets.external import ExternalData
 from transfusion_cli.datasets.families.cases import ListedCasesDataModule
 from transfusion_cli.datasets.families.fundus import FundusDataModule
 from transfusion_cli.datasets.families.nnunet_layout import NNUNetLayout
@@ -51,6 +52,7 @@ CONTRACTS = (
     VesselDataModule,
     GivenCases,  # of predict --input
     GivenImages,
+    ExternalData,  # of test --label_map
 )
 
 

@@ -22,9 +22,11 @@ from transfusion_cli.cli.config.names import import_all
 from transfusion_cli.cli.config.parser import Parser
 from transfusion_cli.cli.config.resume import with_checkpoint
 from transfusion_cli.cli.config.sources import Sources
+from transfusion_cli.comparison.external import beside_own
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.masks.base import MaskDataModule
 from transfusion_cli.data.run_split import Authority, RunSplit
+from transfusion_cli.datasets.external import ExternalData
 from transfusion_cli.errors import ALONE, Fault, Stopped, UserError
 from transfusion_cli.inspection.depth import depth_remark
 from transfusion_cli.inspection.missing import missing_remark
@@ -41,6 +43,7 @@ from transfusion_cli.training.run_checkpoint import RunCheckpoint
 from transfusion_cli.training.together import Together
 from transfusion_cli.training.trainer import Trainer
 from transfusion_cli.trust import check_classes, foreign_packages
+from transfusion_cli.versions import free_path
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ EVALUATE = (
 )
 BY_RUN = {
     "fit": "--resume RUN goes on with a run, in place of --ckpt_path of its last checkpoint.",
+    "test": f"{EVALUATE} --label_map MAP, a YAML file or '{{Theirs: Ours}}', tests on other data, --data OTHER.",
     "predict": f"{EVALUATE} --input FILE or FOLDER predicts images without labels, read as the run read its own.",
 }
 """What the keys of a verb do not tell."""
@@ -272,6 +276,8 @@ class TransfusionCLI(LightningCLI):
         """Where the run writes: a folder of its own, that of the run it goes on with or evaluates, or ``--output``."""
         own, trains = self.own, self.config.subcommand == "fit"
         folder = OpenFolder.holding(own.ckpt_path)
+        if folder is not None and not own.get("output") and isinstance(self.datamodule, ExternalData):
+            own["output"] = str(free_path(folder.path / f"external_{self.datamodule.name}"))
         if output := own.get("output"):
             folder = OpenFolder(Path(output).expanduser())
         # Going on from any other checkpoint than the last would write over what the run did after it.
@@ -350,6 +356,9 @@ class TransfusionCLI(LightningCLI):
     def after_test(self) -> None:
         """Show the results with their intervals."""
         if self.trainer.is_global_zero and (table := recording.table(self.trainer)):
+            run = RunFolder.holding(self.own.ckpt_path)
+            if isinstance(self.datamodule, ExternalData) and run is not None and self.folder is not None:
+                table = f"{table}\n\n{beside_own(run, self.folder)}"
             print(f"\n{table}\n\nWritten to {self.folder.path if self.folder else ''}/")
 
 

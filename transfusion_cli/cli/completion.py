@@ -36,7 +36,10 @@ OWN = {
 KEYED = ("rank", "calibrate")
 """Those of them that take the keys of a config as well."""
 
-FILES = ("--ckpt_path", "--model.pretrained", "--input", "--out", "--candidates", "--outcomes", "--static", "--table")
+FILES = (
+    *("--ckpt_path", "--model.pretrained", "--input", "--label_map", "--out", "--candidates", "--outcomes"),
+    *("--static", "--table"),
+)
 """What a file follows."""
 
 FOLDERS = ("--data.root", "--root", "--resume", "--figures", "--features")
@@ -165,7 +168,7 @@ def script(shell: str) -> str:
         "STRATEGIES": [name for name, _ in strategies()],
         "DATASETS": [name for name, _ in datasets()],
         "CONFIGS": shipped_configs(),
-        "FLAGS": [*FLAGS, "--resume", "--input"],
+        "FLAGS": [*FLAGS, "--resume", "--input", "--label_map"],
         "FORMATS": KINDS,
         "KEYED": KEYED,
         "RUNS": ("calibrate", "report", "export"),

@@ -11,7 +11,7 @@ from transfusion_cli.suggest import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-CONTRACTS = ("adapting", "base", "composed", "features", "given_cases", "given_images", "source_head")
+CONTRACTS = ("adapting", "base", "composed", "external", "features", "given_cases", "given_images", "source_head")
 """Files beside those of the classes that a config may name, whose own it does not."""
 
 

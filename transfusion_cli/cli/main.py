@@ -34,6 +34,9 @@ VERBS = {
 READS_CONFIGS = ("fit", "validate", "test", "predict", "calibrate", "check", "data", "analyze", "rank")
 """Verbs whose configurations may have something imported."""
 
+TAKES_RUNS = ("test", "predict")
+"""Verbs that take several runs, as folds or as an ensemble."""
+
 HELP = """\
 usage: transfusion VERB [options]
 
@@ -42,7 +45,7 @@ Transfer learning for medical images: one YAML file, one command.
 verbs
   fit         train, by a strategy, from pretrained weights; go on with a run by --resume RUN
   validate    RUN: metrics of its best epoch on the validation set
-  test        RUN: metrics of its best epoch on the test set, with 95 % intervals
+  test        RUN: metrics of its best epoch on the test set, with 95 % intervals; RUN RUN ...: folds, ensemble
   predict     RUN [--input FOLDER]: probabilities as a CSV file, or masks, of the test set or of any images
   calibrate   RUN: calibration and thresholds, fitted on its validation set, which test and predict then use
   check       parse, build, run one batch, say what trains and how the data split; writes nothing
@@ -136,6 +139,8 @@ def _run(verb: str, rest: list[str]) -> Any:
             print(f"transfusion {__version__}")
         case _ if verb in HELPS and rest and rest[0] in ASK_HELP:
             print(HELPS[verb], end="")
+        case _ if verb in TAKES_RUNS and len(rest) > 1 and not any(word.startswith("-") for word in rest[:2]):
+            return import_module("transfusion_cli.cli.several").run(verb, rest)
         case _ if verb in READS_CONFIGS:
             with faults.nothing_begun():
                 from transfusion_cli.cli.config.precheck import Precheck

@@ -14,6 +14,7 @@ from transfusion_cli.reports.epoch_lines import EpochLines, number
 from transfusion_cli.reports.mask_pictures import MaskPictures
 from transfusion_cli.reports.mask_writer import MaskWriter
 from transfusion_cli.reports.open_folder import OpenFolder
+from transfusion_cli.reports.pixel_statistics import PixelStatistics
 from transfusion_cli.reports.progress import Progress
 from transfusion_cli.reports.results_writer import ResultsWriter
 from transfusion_cli.reports.run_files import RunFiles
@@ -49,6 +50,7 @@ def recorders(folder: OpenFolder, config: str, seed: int) -> list[Callback]:
         RunFiles(folder, config, seed),
         TensorBoardReport(),
         LearningRateMonitor(),
+        PixelStatistics(),
         ResultsWriter(folder),
         MaskPictures(),
         MaskWriter(folder),

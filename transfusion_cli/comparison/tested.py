@@ -19,10 +19,11 @@ CLOSE = 1e-3
 
 
 class Tested(NamedTuple):
-    """The evaluation of a test, its cases in the order of their ids, and a hash of ids and truth: which test it was."""
+    """The evaluation of a test, its cases in the order of their ids (N,), and a hash of ids and truth: which it was."""
 
     test: str
     evaluation: Evaluation
+    ids: np.ndarray
 
 
 def read_tested(run: RunRecord) -> Tested | str:
@@ -32,7 +33,7 @@ def read_tested(run: RunRecord) -> Tested | str:
     if not run.predictions.is_file():
         return f"has no {run.predictions.name} beside its results: transfusion test {run.folder}"
     try:
-        tested = _read(run.predictions, [name.removeprefix("test/") for name in run.results])
+        tested = read_predictions(run.predictions, [name.removeprefix("test/") for name in run.results])
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         return f"{run.predictions.name} is not as the run wrote it ({reason}): transfusion test {run.folder}"
@@ -42,7 +43,18 @@ def read_tested(run: RunRecord) -> Tested | str:
     return tested
 
 
-def _read(path: Path, metrics: Collection[str]) -> Tested:
+def read_predictions(path: Path, metrics: Collection[str]) -> Tested:
+    """What a file of predictions says.
+
+    Args:
+        path: the file.
+        metrics: names of what was measured, without split.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not as a test wrote it.
+        KeyError: likewise.
+    """
     import pandas as pd
 
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -64,7 +76,7 @@ def _read(path: Path, metrics: Collection[str]) -> Tested:
         evaluation = evaluation.of_patients(columns["patient"][::each])
     truth = {name: column.tolist() for name, column in evaluation.reference().items()}
     facts = (type(evaluation).__name__, ids[::each].tolist(), list(evaluation.columns()), truth)
-    return Tested(hashlib.sha256(repr(facts).encode()).hexdigest(), evaluation)
+    return Tested(hashlib.sha256(repr(facts).encode()).hexdigest(), evaluation, ids[::each])
 
 
 def _kinds() -> Iterator[type[Evaluation]]:

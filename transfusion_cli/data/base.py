@@ -17,6 +17,7 @@ from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.run_split import Authority, RunSplit
 from transfusion_cli.data.samples import SPLITS, SampleTable, Split
 from transfusion_cli.data.splits import folds, hold_out, hold_out_images, split_hash
+from transfusion_cli.data.subgroups import Subgroup, subgroups
 from transfusion_cli.data.subset import leave_out, take_subset
 from transfusion_cli.data.training_classes import check_classes
 from transfusion_cli.data.transform import augmentation as augmentations
@@ -68,6 +69,7 @@ class MedicalDataModule(LoadingDataModule):
         verify: decode every image before training and report how many cannot be read.
         cache: folder of decoded images made by ``transfusion data prepare``; null reads the files.
         predict_split: what ``predict`` runs on.
+        subgroups: what the test tells of apart, by columns of the table: ``[sex, age<40, age:40-65, view]``.
     """
 
     default_augmentation: str = "upright"
@@ -98,6 +100,7 @@ class MedicalDataModule(LoadingDataModule):
         verify: bool = False,
         cache: str | None = None,
         predict_split: Split = "test",
+        subgroups: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.root = None if root is None else Path(root).expanduser()
@@ -106,7 +109,7 @@ class MedicalDataModule(LoadingDataModule):
         self.train_fraction, self.train_size, self.balanced = train_fraction, train_size, balanced
         self.val_fraction, self.split_seed, self.seed = val_fraction, split_seed, seed
         self.exclude = None if exclude is None else Path(exclude).expanduser()
-        self.verify, self.predict_split = verify, predict_split
+        self.verify, self.predict_split, self.subgroups = verify, predict_split, subgroups
         self.cache = None if cache is None else Path(cache).expanduser()
         ranges = Ranges()
         ranges.least("batch_size", batch_size, 1)
@@ -191,7 +194,28 @@ class MedicalDataModule(LoadingDataModule):
         """
         return None
 
+    def columns_of(self, rows: np.ndarray) -> Any:
+        """What the source tells of samples beside their labels: a pandas table of text with a row for each, or None.
+
+        Args:
+            rows: of ``samples`` (n,).
+        """
+        import pandas as pd
+
+        domains = self.samples.domains
+        return None if domains is None else pd.DataFrame({"domain": domains[rows].astype(object)})
+
     # What the others use.
+
+    def groups_of(self, rows: np.ndarray) -> list[Subgroup]:
+        """The groups that ``subgroups`` makes of some rows of ``samples`` (n,).
+
+        Raises:
+            UserError: the source tells no such thing.
+        """
+        if not self.subgroups:
+            return []
+        return subgroups(self.subgroups, self.columns_of(rows), type(self).__name__.removesuffix("DataModule"))
 
     @property
     def samples(self) -> SampleTable:
@@ -319,8 +343,13 @@ class MedicalDataModule(LoadingDataModule):
         return drawn
 
     def deal_folds(self, table: SampleTable, number: int) -> np.ndarray:
-        """Fold of each sample of a table, int64 (N,): patients are dealt out to so many folds, counted from 0."""
-        return folds(self._units(table), table.strata, number, self.split_seed)
+        """Fold of each sample of a table, counted from 0, int64 (N,): patients are dealt out to so many folds.
+
+        Rows in no split are in no fold, -1.
+        """
+        rows, fold = np.flatnonzero(table.split != ""), np.full(len(table), -1)
+        fold[rows] = folds(self._units(table)[rows], table.strata[rows], number, self.split_seed)
+        return fold
 
     def _hold_out(self, table: SampleTable, draw: Callable[..., np.ndarray], size: float, new_split: Split) -> None:
         if self._run_decides and self.run_split.knows(table):  # type: ignore[union-attr]
@@ -360,5 +389,6 @@ class MedicalDataModule(LoadingDataModule):
         for split in needed.get(stage, ("train", "val")):
             if not len(self.samples.rows(split)):
                 raise UserError(f"The {split} split is empty\nin the data under {self.root}")
+        self.groups_of(self.samples.rows("test"))  # A column that is not there comes to light before any work.
         if self.run_split is not None and not self.follows_run and stage != "predict":
             self.run_split.check(self.samples, stage, self.authority)

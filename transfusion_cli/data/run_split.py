@@ -138,12 +138,22 @@ class RunSplit:
 
         Its own validation it may repeat.
         """
+        return np.asarray(self.trained_on(table.ids, table.patients, split) & (table.split == split))
+
+    def trained_on(self, ids: np.ndarray, patients: np.ndarray | None, split: Split = "test") -> np.ndarray:
+        """Which samples the run has seen, or whose patients, but for those of ``split``: bool (N,).
+
+        Args:
+            ids: of the samples (N,).
+            patients: of each (N,), or None.
+            split: what is evaluated.
+        """
         inside = np.isin(self.split, [name for name in TRAINED_ON if name != split])
-        alike = np.isin(table.ids, self.ids[inside])
-        if table.patients is not None:
-            patients = self.patients[inside]
-            alike |= np.isin(table.patients, patients[patients != ""])
-        return np.asarray(alike & (table.split == split))
+        alike = np.isin(as_text(ids), self.ids[inside])
+        if patients is not None:
+            own = self.patients[inside]
+            alike |= np.isin(as_text(patients), own[own != ""])
+        return np.asarray(alike)
 
     def _rows_of(self, table: SampleTable) -> np.ndarray:
         """Row of this file for each row of a table, -1 where there is none: int64 (N,)."""

@@ -91,6 +91,23 @@ def folds(units: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.n
     return _patient_rank(units, strata, seed) * number // patients
 
 
+def check_fold(fold: int | None, number: int | None) -> None:
+    """See that one of some folds is asked for, or none of any.
+
+    Raises:
+        UserError: it is not.
+    """
+    if fold is None and number is None:
+        return
+    if number is None:
+        raise UserError(f"fold {fold}: of how many?\nFor example --data.folds 5 --data.fold {fold}")
+    if number < 2:
+        raise UserError(f"folds {number}: there are at least 2\nFor example --data.folds 5 --data.fold 0")
+    if fold is None or not 0 <= fold < number:
+        which = "no fold is named" if fold is None else f"there is no fold {fold}"
+        raise UserError(f"folds {number}: {which}\nThey are counted from 0: --data.fold 0 to --data.fold {number - 1}")
+
+
 def nested_order(units: np.ndarray, strata: np.ndarray, ids: np.ndarray, seed: int) -> np.ndarray:
     """Rows in the order in which subsets take them, patient after patient: int64 (N,).
 

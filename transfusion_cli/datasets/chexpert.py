@@ -8,7 +8,7 @@ import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.layout.listed import report_missing
-from transfusion_cli.data.layout.tables import codes, read_table, refuse, require_columns
+from transfusion_cli.data.layout.tables import by_name, codes, read_table, refuse, require_columns
 from transfusion_cli.data.protocols import check_literal
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.datasets.families.chexpert_files import BATCHES, find_table, image_paths
@@ -146,6 +146,11 @@ class CheXpertDataModule(ImageFilesDataModule):
                 # A policy is a guess: good enough to learn from, not to be measured against.
                 table.targets[uncertain & (table.split != "train")[:, None]] = np.nan
         return table
+
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame":
+        """Columns of the tables: Sex, Age, Frontal/Lateral, AP/PA and the labels as they stand there."""
+        tables = (read_table(path) for path in self._tables().values())
+        return by_name([(table, table["Path"].str.extract(_PATH)[0]) for table in tables], self.samples.ids[rows])
 
     def _tables(self) -> dict[Split, Path]:
         """The tables of the splits that are there from the start."""

@@ -7,14 +7,17 @@ from typing import Any, Literal
 import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
+from transfusion_cli.data.layout.columns import find_image_column
 from transfusion_cli.data.layout.image_index import ImageIndex, index_folder
 from transfusion_cli.data.layout.label_encoding import EncodedLabels, encode_labels, label_strata
 from transfusion_cli.data.layout.own_files import OwnFiles
 from transfusion_cli.data.layout.split_column import log_splits, settle_splits
+from transfusion_cli.data.layout.tables import by_name, read_table
 from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.reading.intensity import check_window
 from transfusion_cli.data.reading.readers import FileReader
 from transfusion_cli.data.samples import SampleTable, Split
+from transfusion_cli.data.splits import check_fold
 from transfusion_cli.errors import UserError
 from transfusion_cli.targets import Target
 
@@ -54,6 +57,8 @@ class ImageTableDataModule(MedicalDataModule):
         window: centre and width of the values shown, for DICOM (Hounsfield units for CT) and other images deeper
             than 8 bits. Null takes the file's own window, or else the full range.
         test_fraction: share of the patients held out for the test where the source has no test split; 0 for none.
+        folds: number of folds that patients are dealt out to by ``split_seed``, for cross-validation.
+        fold: which of them is the test split, counted from 0; validation patients are drawn from the others.
         kwargs: as for ``MedicalDataModule``.
     """
 
@@ -71,9 +76,12 @@ class ImageTableDataModule(MedicalDataModule):
         channels: Literal[1, 3] = 3,
         window: tuple[float, float] | None = None,
         test_fraction: float = 0.2,
+        folds: int | None = None,
+        fold: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_fold(fold, folds)
         check_test_fraction(test_fraction, ends=(0,))  # all is for training
         if window is not None:
             check_window(window)
@@ -83,6 +91,7 @@ class ImageTableDataModule(MedicalDataModule):
         self.label_columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
         self.kind, self.classes, self.separator = kind, classes, separator
         self.in_chans, self.window, self.test_fraction = channels, window, test_fraction
+        self.folds, self.fold = folds, fold
 
     @property
     def target(self) -> Target:
@@ -127,10 +136,33 @@ class ImageTableDataModule(MedicalDataModule):
         table.source_labels = label_strata(index, self.separator)
         if not len(table.rows("train")):
             raise UserError(f"The train split is empty\nin {index.source}")
+        if self.folds is not None:
+            self._take_fold(table, self.folds)
         drawn = self.hold_out_missing(table, self.test_fraction)
         if index.split is not None:
             log_splits(given, follows, {part: len(table.rows(part)) for part in drawn})
         return table
+
+    def _take_fold(self, table: SampleTable, number: int) -> None:
+        """Make one fold of all patients the test split.
+
+        Raises:
+            UserError: the source has a test split already, whose patients nobody else may become.
+        """
+        if len(table.rows("test")):
+            raise UserError(
+                f"{self.index.source} has a test split, and folds deal patients out anew\n"
+                "Leave out --data.folds; or write 'exclude' in place of 'test', which keeps these out of all folds."
+            )
+        table.split[self.deal_folds(table, number) == self.fold] = "test"
+
+    def columns_of(self, rows: np.ndarray) -> Any:
+        """All columns of the table."""
+        if self.table is None:
+            return super().columns_of(rows)
+        frame = read_table(self.own.file)
+        names = frame[find_image_column(frame, self.columns[0], self.own.file)]
+        return by_name([(frame, names)], self.samples.ids[rows])
 
     @property
     def folder(self) -> Path:

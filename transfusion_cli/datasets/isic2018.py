@@ -29,6 +29,7 @@ class ISIC2018DataModule(SkinImagesDataModule):
     """
 
     landmarks = ("ISIC2018_Task3_Training_Input",)
+    metadata = ("HAM10000_metadata",)
     class_names = ["MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"]
     lesion_table = "ISIC2018_Task3_Training_LesionGroupings"
     official = (

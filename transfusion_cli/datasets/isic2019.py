@@ -38,6 +38,7 @@ class ISIC2019DataModule(SkinImagesDataModule):
     """
 
     landmarks = ("ISIC_2019_Training_Input",)
+    metadata = ("ISIC_2019_Test_Metadata",)
     class_names = ["MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"]
     lesion_table = "ISIC_2019_Training_Metadata"
     official = (

@@ -46,6 +46,7 @@ class ISIC2020DataModule(SkinImagesDataModule):
 
     target: Target = "binary"
     landmarks = tuple(f"{table}.csv" for table in TABLES)
+    metadata = TABLES
     class_names = ["benign", "melanoma"]
 
     @property

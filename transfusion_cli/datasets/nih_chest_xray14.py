@@ -8,7 +8,7 @@ import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
 from transfusion_cli.data.layout.listed import report_missing, which_folder
-from transfusion_cli.data.layout.tables import read_table, refuse, require_columns
+from transfusion_cli.data.layout.tables import by_name, read_table, refuse, require_columns
 from transfusion_cli.data.samples import SampleTable, as_text
 from transfusion_cli.errors import UserError
 from transfusion_cli.suggest import did_you_mean
@@ -98,8 +98,7 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
 
     def load_samples(self) -> SampleTable:
         """Read the table and the lists, and find the images."""
-        path = next(self.folder / name for name in _TABLES if (self.folder / name).is_file())
-        frame = _read(path)
+        frame = _read(path := self._table)
         has = _findings(frame, path)
         targets = has[:, [list(FINDINGS).index(label) for label in self.class_names]].astype(np.float32)
         keep = np.ones(len(frame), dtype=bool)
@@ -112,6 +111,15 @@ class NIHChestXRay14DataModule(ImageFilesDataModule):
         table = SampleTable(names, targets, self._split(names), patients, paths, source_labels=has, unused=~keep)
         self.hold_out_missing(table, self.test_fraction)
         return table
+
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame":
+        """Columns of the table: Patient Age, Patient Gender, View Position and so on."""
+        frame = _read(self._table)
+        return by_name([(frame, frame["Image Index"])], self.samples.ids[rows])
+
+    @property
+    def _table(self) -> Path:
+        return next(self.folder / name for name in _TABLES if (self.folder / name).is_file())
 
     def _paths(self, names: np.ndarray, keep: np.ndarray, table: Path) -> np.ndarray:
         folders = [path for pattern in _FOLDERS for path in sorted(self.folder.glob(pattern)) if path.is_dir()]

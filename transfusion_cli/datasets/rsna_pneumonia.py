@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 CLASSES = {"Normal": 8851, "No Lung Opacity / Not Normal": 11821, "Lung Opacity": 6012}
 """The classes of ``stage_2_detailed_class_info.csv``, and how many images have each."""
 
+HEADER = ("PatientSex", "PatientAge", "ViewPosition")
+"""What the files say of the patient and the image."""
+
 MAPPING = "https://s3.amazonaws.com/east1.public.rsna.org/AI/2018/pneumonia-challenge-dataset-mappings_2018.json"
 """Where RSNA publishes which NIH image each is."""
 
@@ -103,6 +106,17 @@ class RSNAPneumoniaDataModule(ImageFilesDataModule):
         )
         self.hold_out_missing(table, self.test_fraction)
         return table
+
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame":
+        """PatientSex, PatientAge and ViewPosition, from the header of each file."""
+        import pandas as pd
+        import pydicom
+
+        assert self.samples.paths is not None
+        paths = [self.folder / path for path in self.samples.paths[rows]]
+        headers = (pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER)) for path in paths)
+        told = [[str(header.get(name) or "") for name in HEADER] for header in headers]
+        return pd.DataFrame(told, columns=list(HEADER), dtype="str")
 
     def _unlabelled(self) -> np.ndarray:
         folder = self.folder / "stage_2_test_images"

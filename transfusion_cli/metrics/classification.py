@@ -216,6 +216,20 @@ class ClassificationEvaluation(Evaluation):
             scores=None if self.scores is None else self.scores[rows],
         )
 
+    def of_labels(self, names: Sequence[str]) -> Self:
+        """The evaluation of some of several labels, without the loss; of classes, of which each image has one, all."""
+        if self.target != "multilabel" or list(names) == list(self.class_names):
+            return self
+        at = [list(self.class_names).index(name) for name in names]
+        return replace(
+            self,
+            loss=None,
+            class_names=list(names),
+            probabilities=self.probabilities[:, at],
+            targets=self.targets[:, at],
+            scores=None if self.scores is None else self.scores[:, at],
+        )
+
     def by_exam(self, exams: np.ndarray) -> Self:
         """The mean probability over the images of each examination."""
         means, targets, first = mean_over_exams(exams, self.probabilities, self.targets)

@@ -183,6 +183,11 @@ class Evaluation(ABC):
                 found[name] = Estimate.mean([found[part] for part in parts])
         return found
 
+    @property
+    def made_of(self) -> Mapping[str, list[str]]:
+        """The metrics that are means of others, each with those that it is a mean of."""
+        return self._means
+
     @cached_property
     def _values(self) -> dict[str, float]:
         return {name: value.item() for name, value in self.statistic(self._ones).items()}

@@ -18,8 +18,10 @@ from transfusion_cli.metrics.results import Results, build_results, format_table
 from transfusion_cli.reports.decided import Decided, decided_report, decided_results, decisions_for
 from transfusion_cli.reports.decision_figures import write_figures
 from transfusion_cli.reports.parts import parts
+from transfusion_cli.reports.pixel_statistics import PixelStatistics
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.size_alone import size_alone
+from transfusion_cli.reports.subgroups import tell_subgroups
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
 from transfusion_cli.tasks.base import TransferTask
@@ -72,6 +74,9 @@ class ResultsWriter(pl.Callback):
             return
         task, evaluation = pl_module, pl_module.evaluation
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(evaluation, ClassificationEvaluation) and (tested := getattr(data, "tested", None)) is not None:
+            evaluation = evaluation.of_labels(tested)
+            self.decided = self.decided and self.decided._replace(made=self.decided.made.of_labels(tested))
         results: Results = {}
         tables = []
         for part in parts(evaluation, data.samples):
@@ -79,18 +84,24 @@ class ResultsWriter(pl.Callback):
             results |= build_results(part.evaluation, part.stage, validation)
             if part.stage == "test":
                 results |= size_alone(part.evaluation, data)
+                told = tell_subgroups(part.evaluation, data.groups_of(evaluation.index.numpy()))
+                results |= told.results
             tables.append(format_table(results, part.stage))
+        tables += [told.text] if told.text else []
         tables += self._decisions(evaluation, data, results)
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
+        told_pixels = [one.found for one in trainer.callbacks if isinstance(one, PixelStatistics) and one.found]  # type: ignore[attr-defined]
+        results |= {"pixels": told_pixels[0]} if told_pixels else {}
+        results |= {"external": data.external} if hasattr(data, "external") else {}
         if self.decided is not None:
             origin["decisions"] = self.decided.path.name
         self._keep(self.folder.results, lambda path: write_json(path, results))
         frame = spreadsheet_frame(predictions_frame(evaluation, data, self.decided))
         self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
         unit = f"{data.unit} (no patients known)" if data.samples.patients is None else "patients"
-        of = OF_OTHERS[origin["own_split"]]
+        of = f" of {data.name}" if hasattr(data, "external") else OF_OTHERS[origin["own_split"]]
         self.table = "\n\n".join([f"Test split{of}, 95 % intervals over {unit}\n{tables[0]}", *tables[1:]])
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -19,6 +19,9 @@ NO_MATTER = ("seed_everything", "name", "root", "split", "test_after_fit", "ckpt
 
 LINKED_SEEDS = ("data.seed", "model.seed")
 
+ONLY_TOLD = ("data.subgroups",)
+"""Keys of sections that change what a test tells, and nothing of what is trained."""
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -61,7 +64,7 @@ class RunRecord:
             settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
         except (OSError, AttributeError) as error:
             raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
-        for key in LINKED_SEEDS:
+        for key in (*LINKED_SEEDS, *ONLY_TOLD):
             settings.pop(key, None)
         checkpoint = config.get("checkpoint") or {}
         monitor = checkpoint.get("monitor") or MONITOR

@@ -128,3 +128,15 @@ def test_damaged_files_are_told(tmp_path):
         assert len(str(told.value).splitlines()) <= 3, text
     with pytest.raises(UserError, match="cannot be read"):
         Decisions.read(tmp_path / "nothing.json")
+
+
+def test_some_of_several_labels():
+    evaluation = labels(names=("a", "b", "c"))
+    whole = fit_decisions(evaluation, fitted_on(), "auto", ThresholdRule.parse("youden"))
+    some = whole.of_labels(["c", "a"])
+    np.testing.assert_array_equal(
+        some.apply(evaluation.of_labels(["c", "a"])).probabilities, whole.apply(evaluation).probabilities[:, [2, 0]]
+    )
+    assert some.thresholds == {name: whole.thresholds[name] for name in ("c", "a")}
+    one = fit_decisions(labels(), fitted_on(), "auto")
+    assert one.of_labels(["anything"]) is one

@@ -3,6 +3,9 @@
 INPUT = "--input"
 """Of ``predict``: images without labels."""
 
+LABEL_MAP = "--label_map"
+"""Of ``test``: the labels of other data in the words of the run."""
+
 
 def value_of(flags: list[str], *names: str) -> str | None:
     """The last value given to a flag, as ``--flag value`` or ``--flag=value``."""

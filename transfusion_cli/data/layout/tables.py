@@ -102,6 +102,19 @@ def codes(frame: pd.DataFrame, column: str, path: Path, known: Iterable[int], al
     return values
 
 
+def by_name(tables: Sequence[tuple[pd.DataFrame, pd.Series]], names: np.ndarray) -> pd.DataFrame:
+    """The rows that tables have of some names, in that order; blank cells where no table has one.
+
+    Args:
+        tables: each with the name that each of its rows is about; of several rows of a name the first counts.
+        names: texts (n,).
+    """
+    import pandas as pd
+
+    known = pd.concat([table.set_axis(about.astype("str"), axis=0) for table, about in tables])
+    return known[~known.index.duplicated()].reindex(names.astype(object)).reset_index(drop=True)
+
+
 def _surplus_cut(frame: pd.DataFrame) -> pd.DataFrame:
     """The same table where rows end in commas that the header lacks: pandas takes the first cells for an index then."""
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from transfusion_cli.data.image_files import ImageFilesDataModule
-from transfusion_cli.data.layout.tables import read_table, require_columns
+from transfusion_cli.data.layout.tables import by_name, read_table, require_columns
 from transfusion_cli.data.ranges import check_test_fraction
 from transfusion_cli.data.samples import SampleTable, Split, as_text
 from transfusion_cli.datasets.families.skin_tables import (
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+KEYS = ("image", "image_id", "image_name", "isic_id")
+"""What tables call the column of the images."""
+
+
 class SkinImagesDataModule(ImageFilesDataModule):
     """Dermoscopic images with tables of diagnoses and lesions; official parts are used where they are there.
 
@@ -40,6 +44,9 @@ class SkinImagesDataModule(ImageFilesDataModule):
 
     official: ClassVar[tuple[tuple[Split, str, str], ...]] = ()
     """Of each official part the table of diagnoses, without suffix, and the folder of images."""
+
+    metadata: ClassVar[tuple[str, ...]] = ()
+    """Tables that tell more of the images, without suffix, those that tell the most first."""
 
     lesion_table: ClassVar[str] = ""
     """Table with the lesion of each training image, without suffix; empty where the diagnoses come with lesions."""
@@ -83,6 +90,16 @@ class SkinImagesDataModule(ImageFilesDataModule):
                 raise self.absent(f"no table {truth} in {self.folder}")
             else:
                 yield self.unlabelled([place])
+
+    def columns_of(self, rows: np.ndarray) -> "pd.DataFrame | None":
+        """Columns of the tables of diagnoses and of those beside them: age, sex, site of the lesion."""
+        import pandas as pd
+
+        names = [*self.metadata, self.lesion_table, *(table for _, table, _ in self.official)]
+        tables = [read_table(path) for name in names if name and (path := find_table(self.folder, name))]
+        keyed = [(table, key) for table in tables if (key := next((k for k in KEYS if k in table.columns), None))]
+        ids = plain_names(pd.Series(self.samples.ids[rows].astype(object))).to_numpy()
+        return by_name([(table, plain_names(table[key])) for table, key in keyed], ids) if keyed else None
 
     def with_files(self, frame: "pd.DataFrame", places: Sequence[str], split: Split, source: Path) -> "pd.DataFrame":
         """Add the files of named images. No rows where an official part other than ``train`` has no image at all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -87,6 +87,18 @@ class Decisions:
             )
         logits = logits_of(evaluation)
         return replace(evaluation, probabilities=self.calibrated(logits), scores=self.log_odds(logits))
+
+    def of_labels(self, names: Sequence[str]) -> Self:
+        """Those of some of several labels; of classes, of which each image has one, all.
+
+        Args:
+            names: of labels, all of them known here.
+        """
+        if self.kind != "multilabel":
+            return self
+        kept = {name: self.thresholds[name] for name in names if name in self.thresholds}
+        calibration = {name: self.calibration[name] for name in names}
+        return replace(self, labels=tuple(names), calibration=calibration, thresholds=kept)
 
     def columns(self, calibrated: ClassificationEvaluation) -> dict[str, np.ndarray]:
         """Columns (N,) of a table: calibrated probabilities, and decisions where there is a threshold.
