@@ -64,6 +64,12 @@ class RunFolder:
         return str(self.path)
 
     @property
+    def shown(self) -> Path:
+        """The folder as one would type it here: without what leads to where one is."""
+        here = Path.cwd().resolve()
+        return self.path.relative_to(here) if self.path.is_relative_to(here) else self.path
+
+    @property
     def name(self) -> str:
         """Name of the run, the folder above."""
         return self.path.parent.name

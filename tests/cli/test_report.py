@@ -13,6 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 from support.commands import mistake, ran_once, transfusion
+from support.decided import fitted_on
+
+from transfusion_cli.metrics.decisions.calibration import Calibration
+from transfusion_cli.metrics.decisions.decisions import Decisions
 
 RUN = Path("lightning_logs/base/version_0")
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -25,7 +29,7 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.open, self.tags, self.addresses, self.attributes = [], Counter(), [], set()
-        self.words, self.tables, self.heads, self.cell = [], [], [], None
+        self.words, self.tables, self.heads, self.cell, self.alts = [], [], [], None, []
         self.feed(path.read_text(encoding="utf-8"))
         assert self.open == []
 
@@ -33,6 +37,7 @@ class Page(HTMLParser):
         self.tags[tag] += 1
         self.attributes |= {name for name, _ in attrs}
         self.addresses += [(tag, name, value) for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        self.alts += [value for name, value in attrs if name == "alt"]
         if tag not in VOID:
             self.open.append(tag)
         if tag == "table":
@@ -239,23 +244,20 @@ def test_calibration_groups_and_other_samples(copied):
         "test/brier": {"value": 0.25},
         "test/calibrated_brier": {"value": 0.125, "low": 0.1, "high": 0.15},
         "test/sensitivity_at_threshold/positive": number,
-        "test/ppv_at_0.01/positive": {"value": 0.0625},
+        "test/ppv_at_prevalence_0.01/positive": {"value": 0.0625},
         "test/threshold/positive": {"value": 0.3},
     }
     change(copied / "results.json", lambda results: results.update(groups))
     change(copied / "results.json", lambda r: (copied / "results_1.json").write_text(json.dumps(r)))
     change(copied / "results_1.json", lambda results: results["provenance"].update(own_split=False, data="Elsewhere"))
-    decisions = {
-        "labels": ["positive"],
-        "calibration": {"positive": {"method": "platt", "scale": 1.5, "shift": -0.25}},
-        "thresholds": {"positive": 0.3},
-        "threshold_rule": "sensitivity 0.95",
-        "fitted_on": {"split": "val", "n": 24, "n_patients": 12, "samples": "abc", "patients": "abc"},
-    }
-    (copied / "decisions.json").write_text(json.dumps(decisions))
+    origin = fitted_on(ids=[f"v{i}" for i in range(24)], patients=[f"p{i}" for i in range(12)])
+    calibration, threshold = {"positive": Calibration("platt", 1.5, -0.25)}, {"positive": 0.3}
+    made = Decisions("binary", ("positive",), calibration, threshold, "sensitivity=0.95", origin)
+    (copied / "decisions.json").write_text(json.dumps(made.as_json()))
     page = Page(transfusion(f"report {copied}"))
     assert page.table("label", "calibration") == [["positive", "platt, scale 1.5, shift -0.25 of the logit", "0.3"]]
-    assert "Fitted on the val split, 24 samples of 12 patients. Thresholds: sensitivity 0.95." in page.text
+    assert "Fitted on the val split, 24 samples of 12 patients. Thresholds: sensitivity=0.95." in page.text
+    assert {"Reliability before and after calibration", "Net benefit of decisions by threshold"} <= set(page.alts)
     assert page.table("", "before")[0][:2] == ["Brier score", "0.250"]
     assert page.table("", "before")[0][-2:] == ["0.125", "0.100 to 0.150"]
     assert [row[1:3] for row in page.table("label", "at its threshold")] == [

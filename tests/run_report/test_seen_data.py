@@ -11,7 +11,7 @@ from transfusion_cli.run_report.seen_data import SeenData, share
 class Told(TinyDataModule):
     """Two images a patient, and a table of them."""
 
-    def facts(self, rows):
+    def columns_of(self, rows):
         patient = np.asarray(rows) // 2
         sex = np.where(patient % 3 == 0, "F", "M").astype(object)
         sex[patient % 7 == 0] = ""

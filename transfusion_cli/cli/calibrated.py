@@ -80,9 +80,10 @@ class CalibrateCLI(TransfusionCLI):
         write_json(
             self.written, made.as_json() | {"validation": results, "patients_known": evaluation.patients is not None}
         )
-        print(f"\n{told(made, results, evaluation)}\n\nWritten to {self.written}")
-        print("Drawn:", " ".join(map(str, figures)))
-        print(f"What holds on other patients: transfusion test {shlex.quote(str(folder))}")
+        place = folder.shown
+        print(f"\n{told(made, results, evaluation)}\n\nWritten to {place / self.written.name}")
+        print("Drawn:", " ".join(str(place / figure.name) for figure in figures))
+        print(f"What holds on other patients: transfusion test {shlex.quote(str(place))}")
 
 
 def origin(folder: RunFolder, checkpoint: Path, evaluation: ClassificationEvaluation, data: Any) -> FittedOn:

@@ -73,9 +73,7 @@ def _checkpoint(verb: str, word: str, root: Path) -> Path:
 def _beside(checkpoint: Path) -> Path:
     """The folder above the run of a checkpoint, or that of the checkpoint."""
     held = RunFolder.holding(checkpoint)
-    place = checkpoint.parent if held is None else held.path.parent
-    here = Path.cwd().resolve()
-    return place.relative_to(here) if place.is_relative_to(here) else place
+    return checkpoint.parent if held is None else held.shown.parent
 
 
 def _test(home: Path, members: list[RunFolder], words: list[str], checkpoints: list[Path], unchecked: bool) -> None:

@@ -275,9 +275,9 @@ class Answers:
         tests = f"transfusion test {self.facts.typed}"
         of = dict.fromkeys(("metrics", "uncertainty", "clusters", "internal_test", "performance", "failures"), tests)
         of |= {
-            "calibration": f"{tests}, with a calibration fitted on validation",
-            "subgroups": f"{tests} with groups, or data that know their domains",
-            "external_test": f"{tests} with other data",
+            "calibration": f"transfusion calibrate {self.facts.typed}, then {tests}",
+            "subgroups": f"{tests} --data.subgroups '[sex, age<40]', or data that know their domains",
+            "external_test": f"{tests} --data OTHER --data.root DIR --label_map MAP",
             "demographics": "the data themselves, where they can be read",
             "full_model": "a run that is finished",
         }

@@ -1,13 +1,12 @@
-"""Calibration and thresholds that a run keeps, where it has any."""
+"""Calibration and thresholds that a run keeps, in words."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
+from transfusion_cli.errors import UserError
+from transfusion_cli.metrics.decisions.calibration import Calibration
+from transfusion_cli.metrics.decisions.decisions import Decisions
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.versions import newest
 
@@ -22,65 +21,30 @@ def is_decision(metric: str) -> bool:
     return _NAMES.fullmatch(metric.partition("/")[0]) is not None
 
 
-@dataclass(frozen=True)
-class Decided:
-    """``decisions.json``, read with nothing taken for granted.
+def decisions_of(folder: RunFolder) -> Decisions | None:
+    """The newest of a run; None where there are none, or none that can be read."""
+    try:
+        return Decisions.read(newest(folder.decisions))
+    except UserError:
+        return None
 
-    Args:
-        content: what it holds.
-    """
 
-    content: Mapping[str, Any]
+def rows(made: Decisions) -> list[list[str]]:
+    """Label, how it is calibrated, threshold."""
+    thresholds = {name: f"{value:.4g}" for name, value in made.thresholds.items()}
+    return [[name, _how(made.calibration[name]), thresholds.get(name, "none")] for name in made.labels]
 
-    @classmethod
-    def read(cls, folder: RunFolder) -> Decided | None:
-        """The newest of a run; None where there is none, or none that can be read."""
-        path = newest(folder.path / "decisions.json")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return cls(content) if isinstance(content, dict) else None
 
-    @property
-    def labels(self) -> list[str]:
-        """Labels, or classes."""
-        labels = self.content.get("labels")
-        return [str(name) for name in labels] if isinstance(labels, list) else list(map(str, self._map("thresholds")))
+def about(made: Decisions) -> str:
+    """By which rule, and on what it was fitted."""
+    on = made.fitted_on
+    many = f"{len(on.samples):,} samples" + (f" of {len(on.patients):,} patients" if on.patients else "")
+    return f"Fitted on the {on.split} split, {many}. Thresholds: {made.rule}."
 
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """Of the labels that have one."""
-        known = self._map("thresholds").items()
-        return {str(name): float(value) for name, value in known if isinstance(value, int | float)}
 
-    @property
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Label, how it is calibrated, threshold."""
-        thresholds, rows = self.thresholds, []
-        for name in self.labels:
-            one = self._map("calibration").get(name)
-            how = self._how(one if isinstance(one, dict) else {})
-            rows.append((name, how, f"{thresholds[name]:.4g}" if name in thresholds else "none"))
-        return rows
-
-    @property
-    def about(self) -> str:
-        """By which rule, and on what it was fitted."""
-        on, rule = self._map("fitted_on"), self.content.get("threshold_rule")
-        many = "" if "n" not in on else f", {on['n']} samples"
-        many += f" of {on['n_patients']} patients" if on.get("n_patients") else ""
-        where = f"Fitted on the {on.get('split', 'validation')} split{many}."
-        return where + (f" Thresholds: {rule}." if rule else "")
-
-    def _map(self, name: str) -> Mapping[str, Any]:
-        found = self.content.get(name)
-        return found if isinstance(found, dict) else {}
-
-    @staticmethod
-    def _how(one: Mapping[str, Any]) -> str:
-        method = str(one.get("method", "none"))
-        if why := one.get("why"):
-            return f"{method} ({why})"
-        known = [f"{key} {one[key]:.3g}" for key in ("scale", "shift") if isinstance(one.get(key), int | float)]
-        return f"{method}, {', '.join(known)} of the logit" if known and method != "none" else method
+def _how(one: Calibration) -> str:
+    if one.why:
+        return f"{one.method} ({one.why})"
+    if one.method == "none" or not one.is_affine:
+        return one.method
+    return f"{one.method}, scale {one.scale:.3g}, shift {one.shift:.3g} of the logit"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from transfusion_cli.comparison.tested import Tested
 from transfusion_cli.metrics.classification import ClassificationEvaluation
+from transfusion_cli.metrics.decisions.decisions import Decisions
+from transfusion_cli.metrics.evaluation import Evaluation
+from transfusion_cli.reports.decision_figures import decision_curve_figure, reliability_figure
 from transfusion_cli.reports.figures import evaluation_figures
+from transfusion_cli.run_report.decided import about, rows
 from transfusion_cli.run_report.pictures import png_of
 from transfusion_cli.run_report.result_tables import ResultTables
 from transfusion_cli.run_report.run_facts import RunFacts
@@ -76,16 +80,30 @@ def calibration_section(facts: RunFacts) -> Section:
         section.note("This run marks parts of images: probabilities of voxels are not calibrated here.")
         return section
     if facts.decided is None:
-        section.note("Nothing was calibrated: probabilities are the network's own, and a label is called at 0.5.")
+        section.note(
+            "Nothing was calibrated: probabilities are the network's own, and a label is called at 0.5. "
+            f"To calibrate, and to choose thresholds: transfusion calibrate {facts.typed}"
+        )
     else:
-        section.say(facts.decided.about)
-        section.table(["label", "calibration", "threshold"], [list(row) for row in facts.decided.rows], numbers=False)
+        section.say(about(facts.decided))
+        section.table(["label", "calibration", "threshold"], rows(facts.decided), numbers=False)
     if measured is not None:
         section.say("On the test split:")
         section.table(*measured)
     if decisions is not None:
         section.table(*decisions)
+    if measured is not None and facts.decided is not None and isinstance(facts.tested, Tested):
+        _decision_figures(section, facts.decided, facts.tested.evaluation)
     return section
+
+
+def _decision_figures(section: Section, made: Decisions, evaluation: Evaluation) -> None:
+    if isinstance(evaluation, ClassificationEvaluation) and tuple(evaluation.questions.names) == made.labels:
+        calibrated = made.apply(evaluation)
+        section.pictures(
+            (png_of(reliability_figure(evaluation, calibrated)), "Reliability before and after calibration"),
+            (png_of(decision_curve_figure(evaluation, calibrated, made)), "Net benefit of decisions by threshold"),
+        )
 
 
 def subgroups_section(facts: RunFacts) -> Section:
@@ -96,10 +114,10 @@ def subgroups_section(facts: RunFacts) -> Section:
         return section
     for _, table in parts:
         section.table(*table)
-    about = facts.results.get("subgroups")
-    if isinstance(about, dict):
-        left_out, not_known = about.get("left_out") or {}, about.get("not_known") or {}
-        section.say(f"A gap is a group minus {about.get('against', 'the rest')}.")
+    told = facts.results.get("subgroups")
+    if isinstance(told, dict):
+        left_out, not_known = told.get("left_out") or {}, told.get("not_known") or {}
+        section.say(f"A gap is a group minus {told.get('against', 'the rest')}.")
         section.bullets([f"{name} is left out: {why}" for name, why in left_out.items()])
         section.bullets([f"{name} is not known of {many:,} samples" for name, many in not_known.items()])
     return section
@@ -113,8 +131,8 @@ def errors_section(facts: RunFacts, seen: SeenData | None, unseen: str, images: 
         return section
     errors, counts = WorstError.of(facts.tested.evaluation, facts.record.predictions)
     if counts:
-        rows = [[group, share(wrong, of), f"{of:,}"] for group, (wrong, of) in counts.items()]
-        section.table(["error", "cases", "of"], rows)
+        many = [[group, share(wrong, of), f"{of:,}"] for group, (wrong, of) in counts.items()]
+        section.table(["error", "cases", "of"], many)
     how = "of each kind in turn, at 0.5 or by the most probable class"
     how = "the least Dice, of each class in turn" if facts.masked else how
     section.say(f"The worst {len(errors)}, {how}. Lines are those of the run's {facts.record.predictions.name}.")

@@ -102,7 +102,7 @@ class ResultTables:
             what, _, at = kind.partition("_at_")
             told = what.upper() if what in ("ppv", "npv") else what.replace("_", " ")
             if at != "threshold":
-                told += f" at a prevalence of {float(at):g}" if _is_number(at) else f" at {at}"
+                told += f" at a {at.replace('_', ' of ')}"
             rows.append([label, told, number(entry), interval(entry)])
         return _without_empty(["label", "at its threshold", "value", "95 % interval"], rows) if rows else None
 
@@ -153,14 +153,6 @@ def _gap(entry: Mapping[str, Any]) -> list[str]:
     p = entry.get("p_holm")
     told = "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
     return [f"{entry['value']:+.3f}", interval(entry), told]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _without_empty(head: list[str], rows: list[list[str]]) -> Table:

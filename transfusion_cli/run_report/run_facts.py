@@ -13,13 +13,14 @@ from typing import Any
 from transfusion_cli.comparison.tested import Tested, read_tested
 from transfusion_cli.data.run_split import RunSplit
 from transfusion_cli.errors import UserError
+from transfusion_cli.metrics.decisions.decisions import Decisions
 from transfusion_cli.metrics.time_to_event import direction
 from transfusion_cli.reports.provenance import file_hash
 from transfusion_cli.reports.run_record import RunRecord
 from transfusion_cli.reports.run_state import RunState
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.run_report.audit_text import AuditText
-from transfusion_cli.run_report.decided import Decided
+from transfusion_cli.run_report.decided import decisions_of
 from transfusion_cli.versions import versions
 
 
@@ -47,7 +48,7 @@ class RunFacts:
     audit: AuditText | None
     delta: dict[str, Any]
     tested: Tested | str
-    decided: Decided | None
+    decided: Decisions | None
     preprocessing: dict[str, Any]
     problems: list[str] = field(default_factory=list)
 
@@ -72,7 +73,7 @@ class RunFacts:
             audit=AuditText.read(folder.path),
             delta=_delta(folder.delta),
             tested=read_tested(state.record),
-            decided=Decided.read(folder),
+            decided=decisions_of(folder),
             preprocessing=_json(folder.preprocessing),
             problems=problems,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,8 @@ import numpy as np
 
 from transfusion_cli.data.base import MedicalDataModule
 from transfusion_cli.data.samples import SPLITS
+from transfusion_cli.data.subgroups import ALIASES, find_column, number
+from transfusion_cli.errors import UserError
 from transfusion_cli.inspection.counts import count
 from transfusion_cli.run_report.pictures import thumbnail
 from transfusion_cli.targets import MASK_TARGETS
@@ -19,19 +20,8 @@ from transfusion_cli.targets import MASK_TARGETS
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = {
-    "sex": ("sex", "gender", "patientsex", "patientgender"),
-    "age": ("age", "patientage", "ageapprox", "ageyears"),
-    "view": ("view", "viewposition", "appa", "frontallateral"),
-    "site": ("site", "domain", "hospital", "institution", "center", "centre", "anatomsitegeneral", "localization"),
-}
-"""What tells of people and pictures, and what tables call it."""
-
 MOST = 8
 """Values of a column that are told apart; the rest are counted together."""
-
-_AGE = re.compile(r"0*(\d+(?:\.\d+)?)\s*([YMWD]?)", re.IGNORECASE)
-_YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
 @dataclass
@@ -62,19 +52,15 @@ class SeenData:
     @cached_property
     def told(self) -> pd.DataFrame | None:
         """What the source tells of each row of the table, as text; None where it tells nothing."""
-        facts = getattr(self.data, "facts", None)  # of data modules that know columns
-        if callable(facts):
-            found: pd.DataFrame | None = facts(np.arange(len(self.data.samples)))
-            return found
-        import pandas as pd
-
-        domains = self.data.samples.domains
-        return None if domains is None else pd.DataFrame({"domain": domains.astype(object)})
+        told: pd.DataFrame | None = self.data.columns_of(np.arange(len(self.data.samples)))
+        return told
 
     def column(self, what: str) -> str | None:
         """The column that tells of ``sex`` and so on; None where there is none."""
-        plain = {} if self.told is None else {re.sub(r"[^a-z0-9]", "", str(n).lower()): n for n in self.told.columns}
-        return next((plain[name] for name in NAMES[what] if name in plain), None)
+        try:
+            return None if self.told is None else find_column(what, list(self.told.columns), "")
+        except UserError:
+            return None
 
     def classes(self) -> tuple[list[str], list[list[str]]]:
         """Images with each class or label, a column a split; no rows of masks."""
@@ -91,7 +77,7 @@ class SeenData:
     def people(self) -> tuple[list[str], list[list[str]]]:
         """Sex, age, view and site where they are known, a column a split: of patients, or of images where none are."""
         rows: list[list[str]] = []
-        for what in NAMES:
+        for what in ALIASES:
             name = self.column(what)
             if name is None or self.told is None:
                 continue
@@ -135,7 +121,8 @@ class SeenData:
 
     @staticmethod
     def _ages(parts: list[np.ndarray]) -> list[list[str]]:
-        known = [np.array([years for text in part if (years := _years(text)) is not None]) for part in parts]
+        numbers = [np.array([number(text) for text in part]) for part in parts]
+        known = [each[~np.isnan(each)] for each in numbers]
         cells = []
         for ages in known:
             low, middle, high = np.quantile(ages, [0.25, 0.5, 0.75]) if len(ages) else (0, 0, 0)
@@ -153,8 +140,3 @@ def _blank(numbers: list[int], parts: list[np.ndarray]) -> list[list[str]]:
     if not any(numbers):
         return []
     return [["  not known", *(share(n, len(part)) for n, part in zip(numbers, parts, strict=True))]]
-
-
-def _years(text: str) -> float | None:
-    found = _AGE.fullmatch(text.strip())
-    return float(found[1]) * _YEARS[found[2].upper()] if found else None
