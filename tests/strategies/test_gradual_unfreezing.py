@@ -93,3 +93,11 @@ def test_too_short_a_run_is_told_how_long_it_must_be(tmp_path):
 def test_impossible_options_are_refused(options):
     with pytest.raises(UserError, match=r"must be 1 or more|decay is a factor"):
         GradualUnfreezing(**options)
+
+
+def test_epochs_are_counted_before_anything_trains(tmp_path):
+    task = make_task(tmp_path, GradualUnfreezing(step_epochs=2, head_epochs=1))
+    trainer = make_trainer(tmp_path, 4)
+    with pytest.raises(UserError, match=r"may last until epoch 5.*\n.*\nGive --trainer.max_epochs 8 or more"):
+        trainer.fit(task, datamodule=TinyDataModule())
+    assert trainer.global_step == 0

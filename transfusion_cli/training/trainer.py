@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from transfusion_cli.errors import UserError
+from transfusion_cli.strategies.plan import Phase
 from transfusion_cli.tasks.base import CHECKPOINT_KEY, TransferTask
 from transfusion_cli.tasks.checkpoints import AtomicCheckpointIO, check_compatible, read_checkpoint
 from transfusion_cli.tasks.delta import is_delta, load_delta
@@ -151,18 +152,8 @@ class Trainer(pl.Trainer):
         end = max_epochs
         if model.phase.epochs is not None:
             end = model.phase_start_epoch + model.phase.epochs
-            least = end + 1 + sum(phase.epochs or 0 for phase in model.plan[phases_done:])
-            if phases_done < len(model.plan) and max_epochs not in (None, -1) and end >= max_epochs:
-                raise UserError(
-                    f"Phase {model.phase.name!r} may last until epoch {end}, and --trainer.max_epochs {max_epochs}\n"
-                    "counts all phases: no epoch would be left for the next one.\n"
-                    f"Give --trainer.max_epochs {least} or more, or the phases before the last fewer epochs."
-                )
-            if max_epochs not in (None, -1) and end > max_epochs:
-                raise UserError(
-                    f"Phase {model.phase.name!r} lasts until epoch {end}, and --trainer.max_epochs is {max_epochs}.\n"
-                    f"Set --trainer.max_epochs {end}"
-                )
+            if max_epochs not in (None, -1):
+                _check_time_for_all(model.phase.name, end, model.plan[phases_done:], max_epochs)
         self.fit_loop.max_epochs = end
 
     @property
@@ -253,3 +244,33 @@ def _interrupts_rise() -> Iterator[None]:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise error.__context__ from None
         raise
+
+
+def _check_time_for_all(name: str, end: int, later: Sequence[Phase], max_epochs: int) -> None:
+    """See that every phase gets an epoch, before the first of them trains.
+
+    Args:
+        name: of the phase that begins.
+        end: the epoch that it may last until.
+        later: phases after it.
+        max_epochs: of all.
+
+    Raises:
+        UserError: one does not.
+    """
+    least = end + sum(1 if phase.epochs is None else phase.epochs for phase in later)
+    for phase in later:
+        if end >= max_epochs:
+            raise UserError(
+                f"Phase {name!r} may last until epoch {end}, and --trainer.max_epochs {max_epochs}\n"
+                "counts all phases: no epoch would be left for the next one.\n"
+                f"Give --trainer.max_epochs {least} or more, or the phases before the last fewer epochs."
+            )
+        if phase.epochs is None:
+            return
+        name, end = phase.name, end + phase.epochs
+    if end > max_epochs:
+        raise UserError(
+            f"Phase {name!r} lasts until epoch {end}, and --trainer.max_epochs is {max_epochs}.\n"
+            f"Set --trainer.max_epochs {end}"
+        )
