@@ -71,7 +71,7 @@ def test_a_column_that_is_not_there(home, capsys):
 def test_pixels_of_the_test_are_those_of_the_images(home):
     shown = transfusion(f"test {RUN} --output again").datamodule
     pixels = np.concatenate([batch["image"].numpy() for batch in shown.test_dataloader()]).reshape(90, -1) / 255
-    told = read("again/results.json")["pixels"]
+    told = read("again/results.json")["provenance"]["pixels"]
     assert told["images"] == 90 and told["mean"] == pytest.approx(pixels.mean(), rel=1e-4)
     assert told["between_images"] == pytest.approx(pixels.mean(axis=1).std(), rel=1e-2)
     assert told["within_image"] == pytest.approx(pixels.std(axis=1, ddof=1).mean(), rel=1e-2)

@@ -63,7 +63,7 @@ def _own(run: RunFolder, labels: list[str]) -> tuple[Results, str]:
         chosen = [name for name in evaluation.class_names if name in labels]
         if evaluation.target == "multilabel":
             results = build_results(evaluation.of_labels(chosen))
-            return {**results, **{key: record.results[key] for key in ("pixels",) if key in record.results}}, ""
+            return {**results, "provenance": record.results.get("provenance")}, ""
     return record.results, ""
 
 
@@ -121,7 +121,7 @@ def _share(entry: dict[str, Any]) -> float:
 
 def _pixels(name: str, theirs: Results, own: Results) -> Iterator[str]:
     """Images that are brighter or darker, or of another contrast."""
-    here, there = theirs.get("pixels"), own.get("pixels")
+    here, there = ((results.get("provenance") or {}).get("pixels") for results in (theirs, own))
     if here is None or there is None:
         if own:
             yield "whether the images look alike is not known: the run's own test tells nothing of its pixels."

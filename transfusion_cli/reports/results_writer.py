@@ -93,7 +93,7 @@ class ResultsWriter(pl.Callback):
         origin = provenance(task, data, checkpoint, "test")
         results["provenance"] = origin
         told_pixels = [one.found for one in trainer.callbacks if isinstance(one, PixelStatistics) and one.found]  # type: ignore[attr-defined]
-        results |= {"pixels": told_pixels[0]} if told_pixels else {}
+        origin |= {"pixels": told_pixels[0]} if told_pixels else {}
         results |= {"external": data.external} if hasattr(data, "external") else {}
         if self.decided is not None:
             origin["decisions"] = self.decided.path.name
