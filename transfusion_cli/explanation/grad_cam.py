@@ -88,15 +88,15 @@ class GradCAM:
         return taken[0], logits
 
     def _sides(self, tokens: Tensor, images: Tensor) -> tuple[int, int]:
-        """Rows and columns of the grid that tokens stand in."""
-        embed, count = getattr(self.network, "patch_embed", None), tokens.shape[1]
-        before = int(getattr(self.network, "num_prefix_tokens", 0))
+        """Rows and columns of the grid that the tokens of the image stand in."""
+        count = tokens.shape[1]
+        embed: Any = getattr(self.network, "patch_embed", None) or getattr(self.network, "stem", None)
         if hasattr(embed, "dynamic_feat_size"):
             rows, columns = embed.dynamic_feat_size(tuple(images.shape[-2:]))
-        else:
-            rows = columns = round((count - before) ** 0.5)
-        if count < before + rows * columns or rows * columns == 0:
-            raise self._unsuited(f"has {count} tokens, which are no grid")
+        else:  # without a grid of patches the order of tokens may be any, as in Hiera
+            rows, columns = getattr(embed, "grid_size", None) or (0, 0)
+        if not 0 < rows * columns <= count:
+            raise self._unsuited(f"has {count} tokens at its end, which are not its patches")
         return int(rows), int(columns)
 
     def _unsuited(self, why: str) -> UserError:

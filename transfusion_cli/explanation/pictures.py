@@ -53,7 +53,8 @@ def case_figure(one: Explained) -> Figure:
     panels.append((f"{one.label}, p = {one.probability:.3f}", overlay(picture, one.map)))
     if one.true is not None:
         name, cells = one.true
-        panels.append((f"for {name}, which is true", overlay(picture, cells)))
+        nothing = "" if cells.any() else ": nothing"
+        panels.append((f"for {name}, the truth{nothing}", overlay(picture, cells)))
     check = len(panels)
     for level in LEVELS:
         value = one.correlation[level]
@@ -85,7 +86,7 @@ def sheet(errors: Sequence[Explained]) -> Figure:
     width = min(LINE, max(len(own) for _, own in lines))
     pictures = {id(one): picture_of(one.case) for one in errors}
     high = max(picture.shape[0] / picture.shape[1] for picture in pictures.values())
-    figure = _figure(1.1 + 1.7 * CELL * width, (0.85 * CELL * high + 0.7) * len(lines) + 0.5)
+    figure = _figure(1.1 + 1.7 * CELL * width, (0.85 * CELL * high + 0.45) * len(lines) + 0.5)
     axes = figure.subplots(len(lines), width + 1, squeeze=False, width_ratios=[0.35, *[1] * width])
     for row, (group, own) in zip(axes, lines, strict=True):
         for cell in row:

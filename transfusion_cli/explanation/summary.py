@@ -74,4 +74,4 @@ def warning_of(explained: Sequence[Explained]) -> str | None:
 
 def _defined(explained: Sequence[Explained], level: str) -> np.ndarray:
     values = np.array([one.correlation[level] for one in explained])
-    return values[np.isfinite(values)]
+    return np.asarray(values[np.isfinite(values)])
