@@ -112,7 +112,7 @@ def test_monai_finds_the_same():
 
 
 def moved_together(network, image, places, step):
-    """The logits where the image's tokens (places of them) before the last block are moved by a step (C,)."""
+    """The logits where the image's tokens (places of them) before the last block are moved by steps (B, 1, C)."""
     hook = network.blocks[-1].register_forward_pre_hook(
         lambda _, inputs: (
             torch.cat([inputs[0][:, :-places], inputs[0][:, -places:] + step], dim=1),
@@ -150,13 +150,12 @@ def test_tokens_of_a_transformer_in_their_grid(backbone, transfer, tmp_path):
     network, image = eval64(network), noise(1, 3, 32, 32)
     rows = 32 // network.patch_embed.patch_size[0]
     tokens = tokens_before_the_last_block(network, image)[0, -rows * rows :]
-    weights = []
-    for channel in range(tokens.shape[1]):
-        step = torch.zeros(tokens.shape[1], dtype=torch.float64)
-        step[channel] = STEP
-        up, down = (moved_together(network, image, rows * rows, sign * step)[0, 1] for sign in (1, -1))
-        weights.append((up - down) / (2 * STEP) / rows**2)
-    want = (tokens @ torch.stack(weights)).relu().unflatten(0, (rows, rows))
+    channels = tokens.shape[1]
+    steps = STEP * torch.eye(channels, dtype=torch.float64)[:, None]  # an image for each channel
+    many = image.expand(channels, -1, -1, -1)
+    up, down = (moved_together(network, many, rows * rows, sign * steps)[:, 1] for sign in (1, -1))
+    weights = (up - down) / (2 * STEP) / rows**2
+    want = (tokens @ weights).relu().unflatten(0, (rows, rows))
     maps, logits = GradCAM(network)(image, of_class(1))
     assert want.max() > 0
     torch.testing.assert_close(maps[0], want, atol=1e-8, rtol=1e-5)
