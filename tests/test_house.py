@@ -18,10 +18,11 @@ LONGEST = 400
 
 BELOW = {
     "cli": {
-        *("run_report", "analysis", "transferability", "comparison", "export", "inspection", "datasets", "reports"),
-        *("training", "tasks", "strategies", "models", "metrics", "data"),
+        *("run_report", "analysis", "transferability", "comparison", "export", "explanation", "inspection", "datasets"),
+        *("reports", "training", "tasks", "strategies", "models", "metrics", "data"),
     },
     "export": {"reports", "tasks", "strategies", "models", "metrics", "data"},
+    "explanation": {"tasks", "models", "metrics"},
     "run_report": {"comparison", "inspection", "reports", "metrics", "data"},
     "comparison": {"reports", "metrics"},
     "transferability": {"analysis", "reports", "tasks", "strategies", "models", "metrics", "data"},

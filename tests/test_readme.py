@@ -151,6 +151,9 @@ def run(command, capsys):
         case "export":
             transfusion(shlex.join(words))
             assert f"Written to {words[words.index('--output') + 1]}" in capsys.readouterr().out
+        case "explain":
+            path = transfusion(f"{shlex.join(words)} --data.num_workers 0")
+            assert (path / "maps.csv").is_file() and "Rank correlation" in capsys.readouterr().out
         case "calibrate":
             path = transfusion(f"{shlex.join(words)} --data.num_workers 0")
             assert path.is_file() and "Written to" in capsys.readouterr().out

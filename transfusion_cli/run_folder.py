@@ -49,6 +49,8 @@ class RunFolder:
         """Folder of the masks that ``predict`` writes."""
         self.export = self.path / "export"
         """Folder of what was taken away, a folder each."""
+        self.explained = self.path / "explained"
+        """Folder of class activation maps."""
         self.checkpoints = self.path / "checkpoints"
         """Folder of the checkpoints."""
         self.best = self.checkpoints / "best.ckpt"

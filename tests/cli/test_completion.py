@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from transfusion_cli.cli import calibrate, compare, export, report
+from transfusion_cli.cli import calibrate, compare, explain, export, report
 from transfusion_cli.cli.completion import FLAGS, OWN, SHELLS, script
 from transfusion_cli.cli.config.names import class_keys
 from transfusion_cli.cli.main import VERBS, main
@@ -70,7 +70,9 @@ def test_every_offered_flag_exists(capsys):
     for module in (compare, report):
         name = module.__name__.rpartition(".")[2]
         assert set(re.findall(r"--\w+", module.flags().format_usage())) == set(OWN[name].split())
-    assert set(re.findall(r"--[\w.]+", export.flags().format_help())) - {"--help"} == set(OWN["export"].split())
+    for module in (explain, export):
+        name = module.__name__.rpartition(".")[2]
+        assert set(re.findall(r"--[\w.]+", module.flags().format_help())) - {"--help"} == set(OWN[name].split())
     assert {*calibrate.flags()._option_string_actions} - {"-h", "--help"} == set(OWN["calibrate"].split())
     classes = class_keys()
     for flag in FLAGS:

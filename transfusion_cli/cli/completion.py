@@ -30,6 +30,7 @@ OWN = {
     "calibrate": "--method --threshold",
     "report": "--root --output --images --trust",
     "export": "--format --output --root --data.root --trust",
+    "explain": "--worst --ids --input --label --output --root --data.root --trust",
 }
 """Flags of verbs that have some of their own."""
 
@@ -171,7 +172,7 @@ def script(shell: str) -> str:
         "FLAGS": [*FLAGS, "--resume", "--input", "--label_map"],
         "FORMATS": KINDS,
         "KEYED": KEYED,
-        "RUNS": ("calibrate", "report", "export"),
+        "RUNS": ("calibrate", "report", "export", "explain"),
         "FILES": FILES,
         "FILES_OR": ["|".join(FILES)],
         "FOLDERS": FOLDERS,

@@ -31,13 +31,14 @@ class RunData(TransfusionCLI):
 
     Args:
         args: ``--ckpt_path`` and what shall be otherwise.
+        verb: ``predict`` knows ``--input`` too.
     """
 
     records = False
     datamodule: MedicalDataModule
 
-    def __init__(self, args: list[str]) -> None:
-        super().__init__(["test", *args])
+    def __init__(self, args: list[str], verb: str = "test") -> None:
+        super().__init__([verb, *args])
 
     def instantiate_classes(self) -> None:
         """Build the data module, which follows the run's split."""

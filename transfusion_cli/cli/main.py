@@ -22,6 +22,7 @@ VERBS = {
     "data": "transfusion_cli.cli.data",
     "analyze": "transfusion_cli.cli.analyze",
     "export": "transfusion_cli.cli.export",
+    "explain": "transfusion_cli.cli.explain",
     "compare": "transfusion_cli.cli.compare",
     "rank": "transfusion_cli.cli.rank",
     "runs": "transfusion_cli.cli.runs",
@@ -53,6 +54,7 @@ verbs
   analyze     networks layer by layer: CCA and CKA beside chance, weights, filters, loss barrier, robustness, kNN
   rank        candidates to transfer from, before any fine-tuning: LogME, AC-Corr and more; what scores are worth
   export      RUN --format timm | hf | onnx | torchscript: its network for use without this program, compared on writing
+  explain     RUN: class activation maps of its worst errors, of cases or images, beside those of other weights
   compare     runs side by side, over their seeds: steps to target, best validation, test
   runs        what runs there are: state, epochs, best metric, where
   report      RUN: one HTML file of it, and Markdown: data flow, results, what of CLAIM and TRIPOD+AI it can answer

@@ -39,12 +39,15 @@ class WorstError:
     loss: float
 
     @staticmethod
-    def of(evaluation: Evaluation, predictions: Path) -> tuple[list[WorstError], dict[str, tuple[int, int]]]:
+    def of(
+        evaluation: Evaluation, predictions: Path, most: int = MOST
+    ) -> tuple[list[WorstError], dict[str, tuple[int, int]]]:
         """The worst errors, of each group in turn, and how many there are of how many, by group.
 
         Args:
             evaluation: as ``read_tested`` gives it, its cases in the order of their ids.
             predictions: the file that it was made from.
+            most: of them.
         """
         frame = pd.read_csv(predictions, dtype=str, keep_default_na=False)
         lines = np.arange(2, len(frame) + 2)
@@ -61,7 +64,7 @@ class WorstError:
         made = (
             WorstError(int(lines[at]), str(ids[at]), group, truth, said, loss) for at, group, truth, said, loss in found
         )
-        return _in_turn(made), counts
+        return _in_turn(made, most), counts
 
 
 _Found = tuple[list[tuple[int, str, str, str, float]], dict[str, tuple[int, int]]]
@@ -106,10 +109,10 @@ def _of_masks(evaluation: SegmentationEvaluation) -> _Found:
     return found, counts
 
 
-def _in_turn(errors: Iterable[WorstError]) -> list[WorstError]:
-    """At most ``MOST``, the worst of each group first, groups in turn; then sorted by group."""
+def _in_turn(errors: Iterable[WorstError], most: int) -> list[WorstError]:
+    """At most so many, the worst of each group first, groups in turn; then sorted by group."""
     groups: dict[str, list[WorstError]] = {}
     for error in sorted(errors, key=lambda one: (-one.loss, one.line)):
         groups.setdefault(error.group, []).append(error)
-    dealt = [one for row in zip_longest(*groups.values()) for one in row if one is not None][:MOST]
+    dealt = [one for row in zip_longest(*groups.values()) for one in row if one is not None][:most]
     return sorted(dealt, key=lambda one: (one.group, -one.loss, one.line))
