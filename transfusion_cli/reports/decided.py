@@ -124,14 +124,7 @@ def decided_results(made: Decisions, evaluation: ClassificationEvaluation, stage
         stage: what stands before the slash.
     """
     calibrated = made.apply(evaluation)
-    found: Results = {}
-    for prefix, one in {"": evaluation, CALIBRATED: calibrated}.items():
-        quality = Quality.of(one)
-        found |= {
-            f"{stage}/{prefix}{name}": entry
-            for name, entry in _entries(quality, stage).items()
-            if name.partition("/")[0] not in ("samples", "patients")
-        }
+    found = quality_results(evaluation, stage) | quality_results(calibrated, stage, CALIBRATED)
     if made.kind == "multiclass":
         return found
     decided = AtThreshold.of(calibrated, made.thresholds)
@@ -141,6 +134,19 @@ def decided_results(made: Decisions, evaluation: ClassificationEvaluation, stage
         found |= {f"{stage}/{kind}_at_threshold/{name}": entries[f"{kind}/{name}"] for kind in MEASURES}
         found |= {f"{stage}/{key}/{name}": entry for key, entry in _elsewhere(decided, name).items()}
     return found
+
+
+def quality_results(evaluation: ClassificationEvaluation, stage: str, prefix: str = "") -> Results:
+    """How well probabilities are calibrated, as entries of ``results.json``.
+
+    Args:
+        evaluation: with these probabilities.
+        stage: what stands before the slash.
+        prefix: what stands before the name of each measure.
+    """
+    entries = _entries(Quality.of(evaluation), stage)
+    counts = ("samples", "patients")
+    return {f"{stage}/{prefix}{name}": entry for name, entry in entries.items() if name.split("/")[0] not in counts}
 
 
 def _entries(evaluation: Quality | AtThreshold, stage: str) -> Results:

@@ -21,6 +21,7 @@ from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.pixel_statistics import PixelStatistics
 from transfusion_cli.reports.provenance import provenance
 from transfusion_cli.reports.size_alone import size_alone
+from transfusion_cli.reports.subgroup_decisions import tell_subgroup_decisions
 from transfusion_cli.reports.subgroups import tell_subgroups
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
@@ -84,10 +85,11 @@ class ResultsWriter(pl.Callback):
             results |= build_results(part.evaluation, part.stage, validation)
             if part.stage == "test":
                 results |= size_alone(part.evaluation, data)
-                told = tell_subgroups(part.evaluation, data.groups_of(evaluation.index.numpy()))
-                results |= told.results
+                groups, made = data.groups_of(evaluation.index.numpy()), self.decided and self.decided.made
+                told = tell_subgroups(part.evaluation, groups), tell_subgroup_decisions(part.evaluation, groups, made)
+                results |= told[0].results | told[1].results
             tables.append(format_table(results, part.stage))
-        tables += [told.text] if told.text else []
+        tables += [one.text for one in told if one.text]
         tables += self._decisions(evaluation, data, results)
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
