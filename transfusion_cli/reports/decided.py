@@ -127,11 +127,21 @@ def decided_results(made: Decisions, evaluation: ClassificationEvaluation, stage
     found = quality_results(evaluation, stage) | quality_results(calibrated, stage, CALIBRATED)
     if made.kind == "multiclass":
         return found
-    decided = AtThreshold.of(calibrated, made.thresholds)
-    entries = _entries(decided, stage)
-    for name in decided.names:
-        found[f"{stage}/threshold/{name}"] = {"value": made.thresholds[name]}
-        found |= {f"{stage}/{kind}_at_threshold/{name}": entries[f"{kind}/{name}"] for kind in MEASURES}
+    found |= {f"{stage}/threshold/{name}": {"value": value} for name, value in made.thresholds.items()}
+    return found | threshold_results(AtThreshold.of(calibrated, made.thresholds), stage)
+
+
+def threshold_results(decided: AtThreshold, stage: str) -> Results:
+    """What decisions are worth, as entries of ``results.json``; the net benefit where the thresholds are known.
+
+    Args:
+        decided: of labels.
+        stage: what stands before the slash.
+    """
+    found, entries = Results(), _entries(decided, stage)
+    for name, threshold in zip(decided.names, decided.thresholds, strict=True):
+        kinds = [kind for kind in MEASURES if kind != "net_benefit" or np.isfinite(threshold)]
+        found |= {f"{stage}/{kind}_at_threshold/{name}": entries[f"{kind}/{name}"] for kind in kinds}
         found |= {f"{stage}/{key}/{name}": entry for key, entry in _elsewhere(decided, name).items()}
     return found
 

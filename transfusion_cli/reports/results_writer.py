@@ -99,6 +99,7 @@ class ResultsWriter(pl.Callback):
         results |= {"external": data.external} if hasattr(data, "external") else {}
         if self.decided is not None:
             origin["decisions"] = self.decided.path.name
+            origin |= {"threshold_rule": self.decided.made.rule} if self.decided.made.thresholds else {}
         self._keep(self.folder.results, lambda path: write_json(path, results))
         frame = spreadsheet_frame(predictions_frame(evaluation, data, self.decided))
         self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
