@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 from support.commands import mistake, ran_once, transfusion
 
+from transfusion_cli.export.decisions import decisions_of
 from transfusion_cli.metrics.decisions.decisions import Decisions
+from transfusion_cli.reports.run_record import RunRecord
+from transfusion_cli.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +99,36 @@ def test_decisions_of_another_split_are_refused(home, capsys):
     message = mistake(f"test {other}", capsys)
     assert "of these 40 test samples" in message and "Nothing is tested on what it was fitted on" in message
     assert not (other / "results.json").exists()
+
+
+def test_mirror_images_are_asked_for_and_told(home, capsys, caplog):
+    """Decisions are for one kind of prediction, and what stands beside other runs is plain."""
+    transfusion(f"test {RUN}")
+    assert results()["provenance"]["mirror"] is False and "mirror images" not in capsys.readouterr().out
+    transfusion(f"test {RUN} --model.mirror true")
+    assert "Test split, means over mirror images, 95 %" in capsys.readouterr().out
+    assert results("_1")["provenance"]["mirror"] is True and results("_1")["test/loss"] != results()["test/loss"]
+    record = RunRecord.read(RunFolder(RUN))
+    assert record.results == results() and record.left_out == ("results_1.json",)
+    transfusion("compare base")
+    assert "or with mirror images: " in capsys.readouterr().out
+    own = pd.read_csv(RUN / "predictions_test.csv")["p_positive"], pd.read_csv(RUN / "predictions_test_1.csv")
+    assert (own[0] - own[1]["p_positive"]).abs().max() > 1e-4
+
+    transfusion(f"calibrate {RUN} --model.mirror true")
+    assert "each with its mirror image" in capsys.readouterr().out
+    assert Decisions.read(RUN / "decisions.json").fitted_on.mirror
+    best = RUN / "checkpoints/best.ckpt"
+    assert decisions_of(best) is None and "means over mirror images" in caplog.text  # an export is plain
+    caplog.clear()
+    transfusion(f"test {RUN}")
+    assert "--model.mirror false" in caplog.text and "test/calibrated_brier" not in results("_2")
+    transfusion(f"test {RUN} --model.mirror true")
+    assert "test/calibrated_brier" in results("_3") and results("_3")["provenance"]["decisions"] == "decisions.json"
+    transfusion(f"calibrate {RUN}")
+    transfusion(f"test {RUN}")
+    assert results("_4")["provenance"]["decisions"] == "decisions_1.json"
+    assert decisions_of(best) == Decisions.read(RUN / "decisions_1.json")
 
 
 def test_what_cannot_be_calibrated(home, capsys):

@@ -60,6 +60,8 @@ def test_groups_are_tests_of_their_own(home):
         area = roc_auc_score(own["label_Edema"], own["p_Edema"])
         assert results[f"test[{group}]/auroc/Edema"]["value"] == pytest.approx(area)
         assert results[f"test[{group}]/patients"]["value"] == own["patient"].nunique()
+        brier = np.mean((own["label_Edema"] - own["p_Edema"]) ** 2)  # nothing was calibrated
+        assert results[f"test[{group}]/brier/Edema"]["value"] == pytest.approx(brier)
     assert results["gap[sex=Female]/auroc"]["p_holm"] >= results["gap[sex=Female]/auroc"]["p"]
     assert results["subgroups"]["columns"] == {"sex": "Sex", "age<40": "Age"}
 

@@ -8,11 +8,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 from support.commands import mistake, transfusion
+from support.decided import fitted_on, labels
 from support.images import save_picture
 
 from transfusion_cli.cli import several
 from transfusion_cli.cli.several import refuse_seen
 from transfusion_cli.errors import UserError
+from transfusion_cli.metrics.decisions.fitting import fit_decisions
+from transfusion_cli.reports import decided
+from transfusion_cli.reports.provenance import file_hash
 
 pytestmark = pytest.mark.slow
 
@@ -143,3 +147,78 @@ def test_mistakes(home, capsys, command, told):
 
 def test_tests_that_overlap_are_neither(home, capsys):
     assert "of them the same" in stopped("test seed1 fold1 --output mixed", capsys)
+
+
+@pytest.fixture
+def decide(home):
+    """Lay decisions into a run, as if they had been fitted on some samples; they are taken away afterwards."""
+    written = []
+
+    def write(run, seed, ids=None):
+        folder = Path(f"lightning_logs/{run}/version_0")
+        split = pd.read_csv(folder / "split.csv")
+        origin = fitted_on(
+            split["id"][split["split"] == "val"] if ids is None else ids,
+            checkpoint_sha256=file_hash(folder / "checkpoints/best.ckpt"),
+        )
+        made = fit_decisions(labels(names=("well",), seed=seed), origin)
+        written.append(folder / "decisions.json")
+        written[-1].write_text(json.dumps(made.as_json()))
+        return made
+
+    yield write
+    for path in written:
+        path.unlink()
+
+
+def test_pooled_cases_are_judged_by_the_decisions_of_their_own_network(home, decide, capsys):
+    made = [decide(f"fold{fold}", seed=fold) for fold in range(2)]
+    results, rows = read(transfusion("test fold0 fold1 --output pooled"))
+    out = capsys.readouterr().out
+    assert "each sample by those of its own network (thresholds by youden)" in out and "at 5 %" in out
+    rows = rows.set_index("id")
+    for fold, one in enumerate(made):
+        split = pd.read_csv(f"lightning_logs/fold{fold}/version_0/split.csv")
+        own = rows.loc[split["id"][split["split"] == "test"]]
+        fit = one.calibration["well"]
+        p = 1 / (1 + np.exp(-(fit.scale * np.log(own["p_well"] / (1 - own["p_well"])) + fit.shift)))
+        np.testing.assert_allclose(own["calibrated_well"], p, atol=1e-6)
+        assert (own["decision_well"] == (p > one.thresholds["well"])).all()
+    called = rows["decision_well"][rows["label_well"] == 1]
+    sensitivity = results["test/sensitivity_at_threshold/well"]
+    assert sensitivity["value"] == pytest.approx(called.mean()) and sensitivity["low"] < sensitivity["high"]
+
+
+def test_an_ensemble_has_the_mean_of_calibrated_probabilities(home, decide, capsys):
+    decide("seed1", 1)
+    results, rows = read(transfusion("test seed1 seed2 --output half"))
+    assert "seed2 without decisions" in capsys.readouterr().out
+    assert not any("calibrated" in name or "decision" in name for name in [*rows, *results])
+    transfusion("predict seed1 seed2 --input images --output half_predicted")
+    assert list(pd.read_csv("half_predicted/predictions.csv")) == ["path", "p_well"]
+    decide("seed2", 2)
+    results, rows = read(transfusion("test seed1 seed2 --output both"))
+    members = [read(f"both/member_{number}")[1].set_index("id").loc[rows["id"]] for number in range(2)]
+    transfusion("predict seed1 seed2 --input images --output predicted")
+    new = pd.read_csv("predicted/predictions.csv")
+    alone = [pd.read_csv(f"predicted/member_{number}/predictions.csv").set_index("path") for number in range(2)]
+    for frame, each in ((rows, members), (new, [one.loc[new["path"]] for one in alone])):
+        for name, source in {"p": "p", "calibrated": "calibrated", "votes": "decision"}.items():
+            mean = np.mean([one[f"{source}_well"] for one in each], axis=0)
+            np.testing.assert_allclose(frame[f"{name}_well"], mean, atol=1e-9)
+    assert list(new) == ["path", "p_well", "calibrated_well", "votes_well"] and "decision_well" not in rows
+    assert "test/calibrated_brier" in results and not any("threshold" in name for name in results)
+
+
+def test_what_one_member_was_fitted_on_is_in_no_test_of_several(home, decide, capsys, monkeypatch):
+    """One image of the test is enough; nothing but the guard keeps it from being judged by what was fitted to it."""
+    split = pd.read_csv("lightning_logs/seed2/version_0/split.csv")
+    decide("seed1", 1)
+    decide("seed2", 2, ids=[split["id"][split["split"] == "test"].iloc[0], "elsewhere"])
+    message = stopped("test seed1 seed2 --output fitted", capsys)
+    assert "fitted on 1 of these" in message and "Nothing is tested on what it was fitted on" in message
+    assert not Path("fitted/results.json").exists()
+    _, rows = read(transfusion("test seed1 seed2 --split data_unchecked --output unchecked"))
+    assert "seed2 without decisions" in capsys.readouterr().out and "calibrated_well" not in rows
+    monkeypatch.setattr(decided, "unseen", lambda *args: True)
+    assert "calibrated_well" in read(transfusion("test seed1 seed2 --output unguarded_fit"))[1]

@@ -89,6 +89,17 @@ def test_another_checkpoint_is_told_what_to_type(run, caplog):
     assert "transfusion calibrate" in caplog.text and "best.ckpt, epoch 3" in caplog.text
 
 
+@pytest.mark.parametrize("mirror", [True, False])
+def test_decisions_are_for_one_kind_of_prediction(run, caplog, mirror):
+    keep(run, mirror=not mirror)
+    given = str(run / "checkpoints/best.ckpt"), data(), "test"
+    assert decisions_for(*given, mirror) is None
+    assert f"--model.mirror {str(mirror).lower()}" in caplog.text and "it is not used" in caplog.text
+    keep(run, "decisions_1.json", mirror=mirror)
+    keep(run, "decisions_2.json", mirror=not mirror)
+    assert decisions_for(*given, mirror).path.name == "decisions_1.json"
+
+
 def test_what_results_say(tmp_path):
     validation, test = labels(800, ("a", "b")), labels(500, ("a", "b"), seed=1, each=2)
     made = fit_decisions(validation, fitted_on(), rule=ThresholdRule("specificity", 0.9))

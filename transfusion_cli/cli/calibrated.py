@@ -20,7 +20,7 @@ from transfusion_cli.reports.decided import decided_results
 from transfusion_cli.reports.decision_figures import write_figures
 from transfusion_cli.reports.decision_tables import calibration_table, left_alone, threshold_table
 from transfusion_cli.reports.open_folder import OpenFolder
-from transfusion_cli.reports.provenance import file_hash
+from transfusion_cli.reports.provenance import file_hash, is_mirrored
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.tasks.checkpoints import read_checkpoint
 from transfusion_cli.versions import free_path
@@ -73,7 +73,8 @@ class CalibrateCLI(TransfusionCLI):
         folder = RunFolder.holding(self.own.ckpt_path)
         assert folder is not None
         checkpoint = Path(self.trainer.evaluated or self.own.ckpt_path)
-        made = fit_decisions(evaluation, origin(folder, checkpoint, evaluation, data), self.method, self.rule)
+        fitted_on = origin(folder, checkpoint, evaluation, data, is_mirrored(self.model))
+        made = fit_decisions(evaluation, fitted_on, self.method, self.rule)
         results = decided_results(made, evaluation, "val")
         figures = write_figures(made, evaluation, folder.path, "val")
         self.written = free_path(folder.decisions)
@@ -86,7 +87,9 @@ class CalibrateCLI(TransfusionCLI):
         print(f"What holds on other patients: transfusion test {shlex.quote(str(place))}")
 
 
-def origin(folder: RunFolder, checkpoint: Path, evaluation: ClassificationEvaluation, data: Any) -> FittedOn:
+def origin(
+    folder: RunFolder, checkpoint: Path, evaluation: ClassificationEvaluation, data: Any, mirror: bool = False
+) -> FittedOn:
     """Which cases decisions are fitted on.
 
     Args:
@@ -94,6 +97,7 @@ def origin(folder: RunFolder, checkpoint: Path, evaluation: ClassificationEvalua
         checkpoint: that predicted them.
         evaluation: of the validation split.
         data: the datamodule that it is of.
+        mirror: whether predictions are means over mirror images.
     """
     rows, samples = evaluation.index.numpy(), data.samples
     patients = [] if samples.patients is None else [name for name in samples.patients[rows] if name != ""]
@@ -107,6 +111,7 @@ def origin(folder: RunFolder, checkpoint: Path, evaluation: ClassificationEvalua
         epoch=epoch,
         samples=frozenset(hashes(samples.ids[rows])),
         patients=frozenset(hashes(patients)),
+        mirror=mirror,
     )
 
 
@@ -116,7 +121,8 @@ def told(made: Decisions, results: Any, evaluation: ClassificationEvaluation) ->
     of = f"{len(evaluation):,} images"
     if evaluation.patients is not None:
         of += f" of {len(evaluation.clusters.unique()):,} patients"
-    head = f"Fitted on the validation split, {of}, 95 % intervals over {unit}"
+    mirrored = ", each with its mirror image" if made.fitted_on.mirror else ""
+    head = f"Fitted on the validation split, {of}{mirrored}, 95 % intervals over {unit}"
     texts = [f"{head}\n{calibration_table(made, results, 'val')}"]
     if table := threshold_table(made, results, "val"):
         texts.append(f"Thresholds by {made.rule}\n{table}")

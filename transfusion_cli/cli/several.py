@@ -79,6 +79,7 @@ def _beside(checkpoint: Path) -> Path:
 def _test(home: Path, members: list[RunFolder], words: list[str], checkpoints: list[Path], unchecked: bool) -> None:
     import pandas as pd
 
+    from transfusion_cli.comparison.decided_together import MemberDecisions, decided_together
     from transfusion_cli.comparison.tested import read_predictions
     from transfusion_cli.comparison.together import together
     from transfusion_cli.metrics.results import build_results, format_table
@@ -93,16 +94,23 @@ def _test(home: Path, members: list[RunFolder], words: list[str], checkpoints: l
     for word, checkpoint, test in zip(words, checkpoints, tests, strict=True):
         refuse_seen(word, checkpoint, test.ids, test.evaluation.patients, unchecked)
     whole: dict[str, Any] = build_results(found.evaluation)
+    table = format_table(whole)
     whole["provenance"] = {
         "command": ["transfusion", *sys.argv[1:]],
         "how": found.how,
         "members": [own["provenance"] for own in results],
         "own_split": None,
     }
+    names = list(found.evaluation.questions.names)
+    tables = [_table(member.test_predictions) for member in members]
+    decisions = _of_all([MemberDecisions.read(frame, names) for frame in tables], words)
+    decided = decided_together(found.how, found.evaluation, decisions) if decisions else None
+    whole |= decided.results if decided else {}
     write_json(home / members[0].results.name, whole)
     patients = found.evaluation.patients
     columns = {"id": found.ids, "patient": "" if patients is None else patients}
-    frame = pd.DataFrame({**columns, **found.evaluation.columns(), **found.evaluation.truth()})
+    columns |= found.evaluation.columns() | (decided.columns if decided else {})
+    frame = pd.DataFrame({**columns, **found.evaluation.truth()})
     write_text(home / members[0].test_predictions.name, spreadsheet_frame(frame).to_csv(index=False))
     titles = {
         "pooled": f"Out of fold, {len(words)} tests pooled: each sample by the one network that never saw it",
@@ -110,10 +118,14 @@ def _test(home: Path, members: list[RunFolder], words: list[str], checkpoints: l
     }
     metrics = [name for name in found.evaluation.metrics if "/" not in name]
     over = "images (no patients known)" if patients is None else "patients"
-    print(f"\n{titles[found.how]}, 95 % intervals over {over}\n{format_table(whole)}")
+    print(f"\n{titles[found.how]}, 95 % intervals over {over}\n{table}")
     alone = {metric: [_value(own.get(f"test/{metric}")) for own in results] for metric in metrics if metric != "loss"}
     shown = {metric: values for metric, values in alone.items() if metric in ("auroc", "balanced_accuracy", "kappa")}
     print("\n" + "\n".join(f"each alone  {metric}  {'  '.join(values)}" for metric, values in shown.items()))
+    if decided:
+        rules = dict.fromkeys(own["provenance"].get("threshold_rule") for own in results)
+        at = f" (thresholds by {', by '.join(filter(None, rules))})" if any(rules) else ""
+        print(f"\n{decided.title}{at}\n{decided.text}")
 
 
 def _value(entry: dict[str, Any] | None) -> str:
@@ -152,21 +164,39 @@ def refuse_seen(word: str, checkpoint: Path, ids: Any, patients: Any, unchecked:
 
 
 def _predict(home: Path, members: list[RunFolder], words: list[str]) -> None:
-    import pandas as pd
+    from transfusion_cli.comparison.decided_together import MemberDecisions, decision_columns, ensemble_columns
 
     frames = []
     for member, word in zip(members, words, strict=True):
         if not member.predictions.is_file():
             raise UserError(f"{word} predicts no labels: several runs together are for labels\nGive one run.")
-        frame = pd.read_csv(member.predictions, keep_default_na=False, dtype={0: "str"})
-        frames.append(frame.sort_values(frame.columns[0], kind="stable").reset_index(drop=True))
-    first = frames[0]
-    for frame, word in zip(frames, words, strict=True):
-        if list(frame.columns) != list(first.columns):
+        frames.append(_table(member.predictions))
+    names = [name[2:] for name in frames[0].columns if name.startswith("p_")]
+    common = [[name for name in frame.columns if name not in decision_columns(names)] for frame in frames]
+    for frame, columns, word in zip(frames, common, words, strict=True):
+        if columns != common[0]:
             raise UserError(f"{words[0]} and {word} do not predict the same labels\nGive runs on the same labels.")
-        if frame.iloc[:, 0].tolist() != first.iloc[:, 0].tolist():
+        if frame.iloc[:, 0].tolist() != frames[0].iloc[:, 0].tolist():
             raise UserError(f"{words[0]} and {word} could not read the same images\nRemove those that cannot be read.")
-    named = [name for name in first.columns if str(name).lstrip("'").startswith("p_")]
-    mean = first.copy()
-    mean[named] = sum(frame[named].astype(float) for frame in frames) / len(frames)
+    mean = frames[0][common[0]].copy()
+    for name in names:
+        mean[f"p_{name}"] = sum(frame[f"p_{name}"].astype(float) for frame in frames) / len(frames)
+    if decisions := _of_all([MemberDecisions.read(frame, names) for frame in frames], words):
+        mean = mean.assign(**ensemble_columns(decisions, names))
     write_text(home / members[0].predictions.name, mean.to_csv(index=False))
+
+
+def _table(path: Path) -> Any:
+    """Predictions as texts, in the order of their ids."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, keep_default_na=False, dtype=str)
+    return frame.sort_values(frame.columns[0], kind="stable")
+
+
+def _of_all(decisions: Sequence[Any], words: Sequence[str]) -> list[Any]:
+    """The decisions of all members; none, and a line that says so, where only some have any."""
+    missing = [word for word, one in zip(words, decisions, strict=True) if one is None]
+    if missing and len(missing) < len(words):
+        print(f"\nNothing is calibrated together: {', '.join(missing)} without decisions (transfusion calibrate RUN).")
+    return [] if missing else list(decisions)

@@ -29,7 +29,7 @@ def table(groups: Sequence[Group]) -> str:
         for name, budget in budgets.items()
     ]
     notes += [
-        f"left out, as not of the test samples that the run held back: {one.folder.path / name}"
+        f"left out, as not of the test samples that the run held back, or with mirror images: {one.folder.path / name}"
         for group in groups
         for one in group.runs
         for name in one.left_out

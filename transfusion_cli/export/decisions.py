@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 def decisions_of(checkpoint: Path) -> Decisions | None:
     """The newest decisions that were fitted for a checkpoint, in its run folder; None where there are none.
 
+    What is exported looks at no mirror images: decisions for means over them are left out.
+
     Args:
         checkpoint: what is exported.
 
@@ -23,7 +25,13 @@ def decisions_of(checkpoint: Path) -> Decisions | None:
     if not there:
         return None
     own = file_hash(checkpoint)
-    found = next((made for made in there if made.fitted_on.checkpoint_sha256 == own), None)
-    if found is None:
+    fitting = [made for made in there if made.fitted_on.checkpoint_sha256 == own]
+    found = next((made for made in fitting if not made.fitted_on.mirror), None)
+    if fitting and found is None:
+        log.warning(
+            "Calibration and thresholds of the run are for means over mirror images, which an exported network does "
+            "not make: they are left out.\nTo fit others: transfusion calibrate RUN --model.mirror false"
+        )
+    elif found is None:
         log.warning("Calibration and thresholds of the run were fitted for another checkpoint: they are left out.")
     return found

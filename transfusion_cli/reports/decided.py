@@ -35,16 +35,20 @@ class Decided(NamedTuple):
     path: Path
 
 
-def decisions_for(checkpoint: str | None, data: MedicalDataModule, split: Split) -> Decided | None:
+def decisions_for(
+    checkpoint: str | None, data: MedicalDataModule, split: Split, mirror: bool = False
+) -> Decided | None:
     """The newest decisions in the run folder of a checkpoint that were fitted for it; None where there are none.
 
-    Those for another checkpoint are left out, and those that were fitted on a case of the split, or on a patient of
-    theirs, are no good there. What ``test`` or ``predict`` use comes through here alone.
+    Those for another checkpoint are left out, as are those for plain predictions where these are means over mirror
+    images, and the reverse. Those that were fitted on a case of the split, or on a patient of theirs, are no good
+    there. What ``test`` or ``predict`` use comes through here alone.
 
     Args:
         checkpoint: what is evaluated.
         data: on what.
         split: of these.
+        mirror: whether predictions are means over mirror images.
 
     Raises:
         UserError: the file cannot be read, or a test would be of what it was fitted on.
@@ -53,12 +57,21 @@ def decisions_for(checkpoint: str | None, data: MedicalDataModule, split: Split)
     if checkpoint is None or not there:
         return None
     own = file_hash(Path(checkpoint))
-    found = next((one for one in there if one.made.fitted_on.checkpoint_sha256 == own), there[0])
+    fitting = [one for one in there if one.made.fitted_on.checkpoint_sha256 == own] or there[:1]
+    found = next((one for one in fitting if one.made.fitted_on.mirror == mirror), fitting[0])
     if not unseen(found, data, split):
         return None
     origin = found.made.fitted_on
-    if origin.checkpoint_sha256 == own:
+    if origin.checkpoint_sha256 == own and origin.mirror == mirror:
         return found
+    if origin.checkpoint_sha256 == own:
+        kinds = {True: "means over mirror images", False: "plain ones"}
+        log.warning(
+            "%s was fitted to predictions that are %s, and these are %s: it is not used.\n"
+            "To fit one: transfusion calibrate %s --model.mirror %s",
+            *(found.path, kinds[origin.mirror], kinds[mirror], shlex.quote(str(checkpoint)), str(mirror).lower()),
+        )
+        return None
     log.warning(
         "%s was fitted for another checkpoint (%s of %s): it is not used.\nTo fit one: transfusion calibrate %s",
         found.path,
@@ -124,23 +137,39 @@ def decided_results(made: Decisions, evaluation: ClassificationEvaluation, stage
         stage: what stands before the slash.
     """
     calibrated = made.apply(evaluation)
-    found: Results = {}
-    for prefix, one in {"": evaluation, CALIBRATED: calibrated}.items():
-        quality = Quality.of(one)
-        found |= {
-            f"{stage}/{prefix}{name}": entry
-            for name, entry in _entries(quality, stage).items()
-            if name.partition("/")[0] not in ("samples", "patients")
-        }
+    found = quality_results(evaluation, stage) | quality_results(calibrated, stage, CALIBRATED)
     if made.kind == "multiclass":
         return found
-    decided = AtThreshold.of(calibrated, made.thresholds)
-    entries = _entries(decided, stage)
-    for name in decided.names:
-        found[f"{stage}/threshold/{name}"] = {"value": made.thresholds[name]}
-        found |= {f"{stage}/{kind}_at_threshold/{name}": entries[f"{kind}/{name}"] for kind in MEASURES}
+    found |= {f"{stage}/threshold/{name}": {"value": value} for name, value in made.thresholds.items()}
+    return found | threshold_results(AtThreshold.of(calibrated, made.thresholds), stage)
+
+
+def threshold_results(decided: AtThreshold, stage: str) -> Results:
+    """What decisions are worth, as entries of ``results.json``; the net benefit where the thresholds are known.
+
+    Args:
+        decided: of labels.
+        stage: what stands before the slash.
+    """
+    found, entries = Results(), _entries(decided, stage)
+    for name, threshold in zip(decided.names, decided.thresholds, strict=True):
+        kinds = [kind for kind in MEASURES if kind != "net_benefit" or np.isfinite(threshold)]
+        found |= {f"{stage}/{kind}_at_threshold/{name}": entries[f"{kind}/{name}"] for kind in kinds}
         found |= {f"{stage}/{key}/{name}": entry for key, entry in _elsewhere(decided, name).items()}
     return found
+
+
+def quality_results(evaluation: ClassificationEvaluation, stage: str, prefix: str = "") -> Results:
+    """How well probabilities are calibrated, as entries of ``results.json``.
+
+    Args:
+        evaluation: with these probabilities.
+        stage: what stands before the slash.
+        prefix: what stands before the name of each measure.
+    """
+    entries = _entries(Quality.of(evaluation), stage)
+    counts = ("samples", "patients")
+    return {f"{stage}/{prefix}{name}": entry for name, entry in entries.items() if name.split("/")[0] not in counts}
 
 
 def _entries(evaluation: Quality | AtThreshold, stage: str) -> Results:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from transfusion_cli.metrics.decisions.at_threshold import MEASURES
 from transfusion_cli.metrics.decisions.decisions import Decisions
 from transfusion_cli.metrics.decisions.prevalence import PREVALENCES
 from transfusion_cli.metrics.decisions.quality import CHOSEN
@@ -21,9 +23,22 @@ def calibration_table(made: Decisions, results: Results, stage: str) -> str:
         results: what ``decided_results`` gave.
         stage: which entries to show.
     """
+    methods: dict[str, str] = {name: made.calibration[name].method for name in made.labels}
+    if made.kind == "multiclass":
+        methods[CHOSEN] = methods[made.labels[0]]
+    return quality_table(methods, results, stage)
+
+
+def quality_table(methods: Mapping[str, str], results: Results, stage: str) -> str:
+    """The same of any labels.
+
+    Args:
+        methods: what each label was calibrated by, where that is one thing.
+        results: with entries of all.
+        stage: which entries to show.
+    """
     rows = [(stage, "positives", "method", "", "before", "after", "95 % interval")]
-    for name in (*made.labels, *([CHOSEN] if made.kind == "multiclass" else [])):
-        method = made.calibration[made.labels[0] if name == CHOSEN else name].method
+    for name, method in methods.items():
         for at, (kind, short) in enumerate(SHORT.items()):
             before, after = (entry_of(results, f"{stage}/{prefix}{kind}", name) for prefix in ("", "calibrated_"))
             title = (name, f"{after['positives']:,}/{after['samples']:,}", method) if not at else ("", "", "")
@@ -33,8 +48,20 @@ def calibration_table(made: Decisions, results: Results, stage: str) -> str:
 
 def threshold_table(made: Decisions, results: Results, stage: str) -> str:
     """What decisions at the thresholds are worth; empty where there are none."""
-    names = [name for name in made.labels if name in made.thresholds]
-    if not names:
+    return decided_table(
+        {name: f"{made.thresholds[name]:.4g}" for name in made.labels if name in made.thresholds}, results, stage
+    )
+
+
+def decided_table(thresholds: Mapping[str, str], results: Results, stage: str) -> str:
+    """The same of any labels.
+
+    Args:
+        thresholds: of each label, where it is one number.
+        results: with entries of all, but for the net benefit.
+        stage: which entries to show.
+    """
+    if not thresholds:
         return ""
     rows = [
         (
@@ -46,11 +73,12 @@ def threshold_table(made: Decisions, results: Results, stage: str) -> str:
             *(f"at {share:.0%}".replace("%", " %") for share in PREVALENCES),
         )
     ]
-    for name in names:
-        for at, kind in enumerate(("sensitivity", "specificity", "ppv", "npv", "net_benefit")):
+    for name, threshold in thresholds.items():
+        kinds = [kind for kind in MEASURES if f"{stage}/{kind}_at_threshold/{name}" in results]
+        for at, kind in enumerate(kinds):
             entry = results[f"{stage}/{kind}_at_threshold/{name}"]
             others = [results.get(f"{stage}/{kind}_at_prevalence_{share:g}/{name}") for share in PREVALENCES]
-            title = (name, f"{made.thresholds[name]:.4g}") if not at else ("", "")
+            title = (name, threshold) if not at else ("", "")
             short = kind.upper() if kind in ("ppv", "npv") else kind.replace("_", " ")
             elsewhere = ["" if other is None else number(other) for other in others]
             rows.append((*title, short, number(entry), interval(entry), *elsewhere))

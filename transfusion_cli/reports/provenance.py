@@ -16,7 +16,8 @@ def provenance(task: TransferTask, data: MedicalDataModule, checkpoint: str | No
     """Plain data about one evaluation.
 
     ``own_split`` says whether all samples that the run held back were evaluated and no others: such results of several
-    runs may stand side by side. It is null where the run's split is not known.
+    runs may stand side by side. It is null where the run's split is not known. ``mirror`` says whether mirror images
+    were averaged over.
 
     Args:
         task: what was evaluated.
@@ -37,7 +38,13 @@ def provenance(task: TransferTask, data: MedicalDataModule, checkpoint: str | No
         "split_sha256": data.split_hash,
         "run_split_sha256": task.split,
         "own_split": own_split(task, data, split),
+        "mirror": is_mirrored(task),
     }
+
+
+def is_mirrored(task: Any) -> bool:
+    """Whether a task averages over mirror images when it is tested."""
+    return bool(getattr(task, "mirror", False))
 
 
 def own_split(task: TransferTask, data: MedicalDataModule, split: Split) -> bool | None:

@@ -19,8 +19,9 @@ from transfusion_cli.reports.decided import Decided, decided_report, decided_res
 from transfusion_cli.reports.decision_figures import write_figures
 from transfusion_cli.reports.parts import parts
 from transfusion_cli.reports.pixel_statistics import PixelStatistics
-from transfusion_cli.reports.provenance import provenance
+from transfusion_cli.reports.provenance import is_mirrored, provenance
 from transfusion_cli.reports.size_alone import size_alone
+from transfusion_cli.reports.subgroup_decisions import tell_subgroup_decisions
 from transfusion_cli.reports.subgroups import tell_subgroups
 from transfusion_cli.run_folder import RunFolder
 from transfusion_cli.spreadsheet import spreadsheet_frame
@@ -60,12 +61,13 @@ class ResultsWriter(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Find what was fitted on validation: on all processes, and before the test, which it may have to refuse."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.decided = decisions_for(trainer.evaluated, data, "test")  # type: ignore[attr-defined]
+        self.decided = decisions_for(trainer.evaluated, data, "test", is_mirrored(pl_module))  # type: ignore[attr-defined]
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The same for predictions."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.decided = decisions_for(trainer.evaluated, data, data.predict_split)  # type: ignore[attr-defined]
+        split, mirror = data.predict_split, is_mirrored(pl_module)
+        self.decided = decisions_for(trainer.evaluated, data, split, mirror)  # type: ignore[attr-defined]
 
     @rank_zero_only
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -84,10 +86,11 @@ class ResultsWriter(pl.Callback):
             results |= build_results(part.evaluation, part.stage, validation)
             if part.stage == "test":
                 results |= size_alone(part.evaluation, data)
-                told = tell_subgroups(part.evaluation, data.groups_of(evaluation.index.numpy()))
-                results |= told.results
+                groups, made = data.groups_of(evaluation.index.numpy()), self.decided and self.decided.made
+                told = tell_subgroups(part.evaluation, groups), tell_subgroup_decisions(part.evaluation, groups, made)
+                results |= told[0].results | told[1].results
             tables.append(format_table(results, part.stage))
-        tables += [told.text] if told.text else []
+        tables += [one.text for one in told if one.text]
         tables += self._decisions(evaluation, data, results)
         checkpoint = trainer.evaluated  # type: ignore[attr-defined]
         origin = provenance(task, data, checkpoint, "test")
@@ -97,11 +100,13 @@ class ResultsWriter(pl.Callback):
         results |= {"external": data.external} if hasattr(data, "external") else {}
         if self.decided is not None:
             origin["decisions"] = self.decided.path.name
+            origin |= {"threshold_rule": self.decided.made.rule} if self.decided.made.thresholds else {}
         self._keep(self.folder.results, lambda path: write_json(path, results))
         frame = spreadsheet_frame(predictions_frame(evaluation, data, self.decided))
         self._keep(self.folder.test_predictions, lambda path: write_text(path, frame.to_csv(index=False)))
         unit = f"{data.unit} (no patients known)" if data.samples.patients is None else "patients"
         of = f" of {data.name}" if hasattr(data, "external") else OF_OTHERS[origin["own_split"]]
+        of += ", means over mirror images" if origin["mirror"] else ""
         self.table = "\n\n".join([f"Test split{of}, 95 % intervals over {unit}\n{tables[0]}", *tables[1:]])
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

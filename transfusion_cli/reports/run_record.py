@@ -37,7 +37,8 @@ class RunRecord:
         results: what ``results.json`` says.
         seed: what ``--seed_everything`` said.
         predictions: the predictions of that test, case by case; None where it was not tested.
-        left_out: names of results on other samples than those that the run held back, newer than ``results``.
+        left_out: names of results on other samples than those that the run held back, or of mirror images that it was
+            not configured for, newer than ``results``.
     """
 
     folder: RunFolder
@@ -60,8 +61,9 @@ class RunRecord:
         """
         try:
             config = read_yaml(folder.newest_config)
-            outcome, (results, predictions, left_out) = _json(folder.steps_to_target), own_results(folder)
             settings = flatten({key: value for key, value in config.items() if key not in NO_MATTER})
+            mirror = settings.get("model.mirror") is True
+            outcome, (results, predictions, left_out) = _json(folder.steps_to_target), own_results(folder, mirror)
         except (OSError, AttributeError) as error:
             raise UserError(f"{folder} cannot be read as a run folder: {str(error).splitlines()[0]}") from None
         for key in (*LINKED_SEEDS, *ONLY_TOLD):
@@ -138,12 +140,21 @@ class RunRecord:
         return (min if mode == "min" else max)(values, default=None)
 
 
-def own_results(folder: RunFolder) -> tuple[dict[str, Any], Path | None, tuple[str, ...]]:
-    """What the last test on the run's own split found, its predictions, and the names of newer tests on others."""
+def own_results(folder: RunFolder, mirror: bool = False) -> tuple[dict[str, Any], Path | None, tuple[str, ...]]:
+    """What the last test on the run's own split found, its predictions, and the names of newer tests on others.
+
+    A test that averaged over mirror images, as the run's configuration does not, is none of these either: what it
+    found would stand beside plain results of other runs.
+
+    Args:
+        folder: of the run.
+        mirror: whether the run's configuration asks for mirror images.
+    """
     left_out: list[str] = []
     for path in versions(folder.results):
         results = _json(path)
-        if (results.get("provenance") or {}).get("own_split"):
+        origin = results.get("provenance") or {}
+        if origin.get("own_split") and bool(origin.get("mirror")) <= mirror:
             number = path.stem.removeprefix(folder.results.stem)
             predictions = folder.test_predictions.with_stem(folder.test_predictions.stem + number)
             return results, predictions, tuple(left_out)

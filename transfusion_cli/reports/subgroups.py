@@ -1,17 +1,13 @@
 """What a test says of groups of patients: each group, and how far it is from the others."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from transfusion_cli.data.subgroups import Subgroup
-from transfusion_cli.metrics.difference import Difference, holm
 from transfusion_cli.metrics.estimate import FEWEST
 from transfusion_cli.metrics.evaluation import Evaluation
-from transfusion_cli.metrics.gaps import Gaps
 from transfusion_cli.metrics.results import Results, build_results
+from transfusion_cli.reports.group_gaps import group_gaps, patients_in
 from transfusion_cli.text import table
 
 HEADLINE = ("auroc", "sensitivity", "specificity", "balanced_accuracy", "kappa", "dice")
@@ -41,7 +37,7 @@ def tell_subgroups(evaluation: Evaluation, groups: Sequence[Subgroup]) -> Told:
     """
     if not groups:
         return Told({}, "")
-    patients = {group.name: _patients(evaluation, group.member) for group in groups}
+    patients = {group.name: patients_in(evaluation, group) for group in groups}
     kept = [group for group in groups if patients[group.name] >= FEWEST]
     left_out = {group.name: patients[group.name] for group in groups if patients[group.name] < FEWEST}
     unknown = {one.asked: _unknown(one) for one in groups}
@@ -50,7 +46,7 @@ def tell_subgroups(evaluation: Evaluation, groups: Sequence[Subgroup]) -> Told:
         part = build_results(evaluation.take(group.member), f"test[{group.name}]")
         part.pop("notes", None)
         results |= part
-    results |= _gaps(evaluation, kept)
+    results |= group_gaps(evaluation, kept, HEADLINE)
     results["subgroups"] = {
         "columns": {group.asked: group.column for group in groups},
         "against": AGAINST,
@@ -61,44 +57,8 @@ def tell_subgroups(evaluation: Evaluation, groups: Sequence[Subgroup]) -> Told:
     return Told(results, _text(evaluation, kept, patients, results))
 
 
-def _patients(evaluation: Evaluation, member: np.ndarray) -> int:
-    return len(evaluation.clusters[np.flatnonzero(member)].unique())
-
-
 def _unknown(group: Subgroup) -> int:
     return int((~(group.member | group.others)).sum())
-
-
-def _gaps(evaluation: Evaluation, groups: Sequence[Subgroup]) -> Results:
-    """``gap[GROUP]/METRIC`` for each group and metric."""
-    entries: Results = {}
-    families: dict[str, list[tuple[str, Difference]]] = {}
-    done: list[Subgroup] = []
-    for group in groups:
-        mirrored = any(one.asked == group.asked and (one.member == group.others).all() for one in done)
-        if mirrored or not group.others.any():
-            continue
-        done.append(group)
-        gaps = Gaps(evaluation, group.member, group.others)
-        for metric in evaluation.metrics:
-            kind, _, label = metric.partition("/")
-            if kind not in HEADLINE:
-                continue
-            key = f"gap[{group.name}]/{metric}"
-            found = gaps[metric]
-            families.setdefault(f"{kind}/each" if label else kind, []).append((key, found))
-            entries[key] = {"value": _safe(found.value)}
-            shared, either = gaps.labels(metric)
-            if shared < either:
-                entries[key] |= {"labels": shared, "labels_of_either": either}
-    for family in families.values():
-        for (key, found), adjusted in zip(family, holm([found.p for _, found in family]), strict=True):
-            if found.why:
-                entries[key]["why"] = found.why
-            else:
-                numbers = {"low": found.low, "high": found.high, "p": found.p, "p_holm": adjusted}
-                entries[key] |= {name: _safe(value) for name, value in numbers.items()}
-    return entries
 
 
 def _text(evaluation: Evaluation, groups: Sequence[Subgroup], patients: dict[str, int], results: Results) -> str:
@@ -144,7 +104,3 @@ def _gap_cells(entry: dict[str, Any]) -> tuple[str, str, str, str]:
 
 def _p(value: float | None) -> str:
     return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _safe(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -65,9 +65,12 @@ def _figures(section: Section, facts: RunFacts) -> None:
 def _others(section: Section, facts: RunFacts) -> None:
     for name, results in facts.of_others.items():
         origin = results.get("provenance") or {}
-        section.head(f"Test on other samples ({name})")
         own = origin.get("own_split")
+        section.head(f"Test with mirror images ({name})" if own else f"Test on other samples ({name})")
         known = "not those that the run held back" if own is False else "of which it is not known who was trained on"
+        known = (
+            "that the run held back, each with its mirror image, which the run was not configured for" if own else known
+        )
         section.say(f"{origin.get('data', 'Data')}, {origin.get('split', 'test')} split: samples {known}.")
         section.table(*ResultTables(results).main())
 

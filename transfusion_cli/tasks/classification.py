@@ -25,6 +25,9 @@ class ClassificationTask(TransferTask):
             ``auto`` balances the training split.
         label_smoothing: share of each target spread evenly over all classes, its own among them, in [0, 1).
         focal_gamma: focusing exponent of the focal loss, 0 or more; 0 is plain cross-entropy.
+        mirror: evaluate the mean of the logits of each image and of its mirror image, left for right, in twice the
+            time: in ``test``, ``predict``, ``validate`` and ``calibrate``. Validation while it trains stays plain, so
+            that what is monitored, and the best epoch, are the same without it.
         kwargs: as for ``TransferTask``.
     """
 
@@ -39,6 +42,7 @@ class ClassificationTask(TransferTask):
         class_weights: list[float] | Literal["auto"] | None = None,
         label_smoothing: float = 0.0,
         focal_gamma: float = 0.0,
+        mirror: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -48,6 +52,7 @@ class ClassificationTask(TransferTask):
         self.target: Target = target
         self.class_names = list(class_names)
         self.class_weights = class_weights
+        self.mirror = mirror
         self.loss = ClassificationLoss(target, self._given_weights(), label_smoothing, focal_gamma)
         self.records = Records(logits=torch.empty(0, self.num_outputs), targets=self._no_targets)
 
@@ -92,7 +97,12 @@ class ClassificationTask(TransferTask):
 
     def record(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Logits and targets."""
-        return {"logits": self.head_inputs.outputs(self, batch), "targets": batch["target"]}
+        logits = self.head_inputs.outputs(self, batch)
+        if self.mirror and self.trainer.state.fn != "fit":
+            # Of logits, as masks have it: calibration is fitted to logits, and ranks stay apart where probabilities
+            # are 1 to the last bit.
+            logits = (logits + self(batch["image"].flip(-1))) / 2
+        return {"logits": logits, "targets": batch["target"]}
 
     def evaluate(self, table: RecordTable) -> ClassificationEvaluation:
         """The evaluation of a split, its loss included."""

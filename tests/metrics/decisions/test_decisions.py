@@ -11,6 +11,7 @@ from support.decided import classes, fitted_on, labels
 
 from transfusion_cli.errors import UserError
 from transfusion_cli.metrics.decisions.decisions import Decisions, logits_of
+from transfusion_cli.metrics.decisions.fitted_on import FittedOn
 from transfusion_cli.metrics.decisions.fitting import fit_decisions
 from transfusion_cli.metrics.decisions.thresholds import ThresholdRule
 
@@ -93,6 +94,13 @@ def test_who_was_fitted_on_is_known_by_hashes_alone():
     assert not fitted_on(["v1"]).shares(ids, patients).any()
 
 
+def test_decisions_of_before_mirror_images_were_for_plain_predictions():
+    content = fitted_on(mirror=True).as_json()
+    assert FittedOn.of_json(content).mirror
+    del content["mirror"]
+    assert FittedOn.of_json(content).mirror is False
+
+
 def test_damaged_files_are_told(tmp_path):
     path, good = tmp_path / "decisions.json", fit_decisions(labels(), fitted_on()).as_json()
 
@@ -115,6 +123,7 @@ def test_damaged_files_are_told(tmp_path):
         broken("kind", value="ordinal"),
         broken("fitted_on", "samples"),
         broken("fitted_on", "samples", value=""),  # with nothing to guard by
+        broken("fitted_on", "mirror", value="false"),  # which is true as Python takes texts
         broken("thresholds", value={"other": 0.5}),
         broken("calibration", "sick", "method", value="magic"),
         broken("calibration", "sick", "scale", value=-1.0),

@@ -26,6 +26,7 @@ class FittedOn:
         epoch: of the checkpoint, counted from 1, where it says so.
         samples: short hashes of the ids of the cases.
         patients: of their patients, as far as known.
+        mirror: whether predictions were means over mirror images: decisions are for one kind.
     """
 
     run: str
@@ -36,6 +37,7 @@ class FittedOn:
     epoch: int | None
     samples: frozenset[str]
     patients: frozenset[str]
+    mirror: bool = False
 
     def shares(self, ids: np.ndarray, patients: np.ndarray | None) -> np.ndarray:
         """Which cases of another table it was fitted on, or whose patients: bool (N,).
@@ -55,6 +57,7 @@ class FittedOn:
         return {
             **{name: getattr(self, name) for name in TEXTS},
             "epoch": self.epoch,
+            "mirror": self.mirror,
             "n": len(self.samples),
             "n_patients": len(self.patients),
             "samples": " ".join(sorted(self.samples)),
@@ -71,8 +74,11 @@ class FittedOn:
         samples, patients = (frozenset(str(content[name]).split()) for name in ("samples", "patients"))
         if not samples or len(samples) != content["n"] or len(patients) != content["n_patients"]:
             raise ValueError("it does not say which samples it was fitted on")
+        mirror = content.get("mirror", False)
+        if not isinstance(mirror, bool):
+            raise ValueError(f"mirror {mirror}")
         texts = {name: str(content[name]) for name in TEXTS}
-        return cls(**texts, epoch=content.get("epoch"), samples=samples, patients=patients)
+        return cls(**texts, epoch=content.get("epoch"), samples=samples, patients=patients, mirror=mirror)
 
 
 TEXTS = ("run", "split", "split_sha256", "checkpoint", "checkpoint_sha256")
