@@ -222,3 +222,14 @@ def test_what_one_member_was_fitted_on_is_in_no_test_of_several(home, decide, ca
     assert "seed2 without decisions" in capsys.readouterr().out and "calibrated_well" not in rows
     monkeypatch.setattr(decided, "unseen", lambda *args: True)
     assert "calibrated_well" in read(transfusion("test seed1 seed2 --output unguarded_fit"))[1]
+
+
+def test_tests_on_other_data_are_no_folds():
+    own = {"data": "ImageTable", "table": "a.csv"}
+    several.refuse_other_data(["a", "b"], [own, dict(own)])
+    for other, called in (
+        ({"data": "MedMNISTDataModule", "table": None}, "MedMNIST"),
+        ({**own, "table": "b.csv"}, "b.csv"),
+    ):
+        with pytest.raises(UserError, match=f"a was tested on a.csv, and b on {called}.*\n.*transfusion test b"):
+            several.refuse_other_data(["a", "b"], [own, other])

@@ -91,6 +91,8 @@ def _test(home: Path, members: list[RunFolder], words: list[str], checkpoints: l
         for member, own in zip(members, results, strict=True)
     ]
     found = together(tests, words)
+    if found.how == "pooled":
+        refuse_other_data(words, [own["provenance"] for own in results])
     for word, checkpoint, test in zip(words, checkpoints, tests, strict=True):
         refuse_seen(word, checkpoint, test.ids, test.evaluation.patients, unchecked)
     whole: dict[str, Any] = build_results(found.evaluation)
@@ -131,6 +133,26 @@ def _test(home: Path, members: list[RunFolder], words: list[str], checkpoints: l
 def _value(entry: dict[str, Any] | None) -> str:
     value = (entry or {}).get("value")
     return "undefined" if value is None else f"{value:.3f}"
+
+
+def refuse_other_data(words: Sequence[str], provenances: Sequence[dict[str, Any]]) -> None:
+    """See that tests to be pooled are parts of the same data.
+
+    Args:
+        words: the runs, as the user called them.
+        provenances: of their results.
+
+    Raises:
+        UserError: they are not.
+    """
+    sources = [(own["data"], own.get("table")) for own in provenances]
+    for word, source in zip(words, sources, strict=True):
+        if source != sources[0]:
+            first, other = (table or data for data, table in (sources[0], source))
+            raise UserError(
+                f"{words[0]} was tested on {first}, and {word} on {other}: these are no folds of one data set\n"
+                f"Test one at a time: transfusion test {shlex.quote(word)}"
+            )
 
 
 def refuse_seen(word: str, checkpoint: Path, ids: Any, patients: Any, unchecked: bool = False) -> None:
