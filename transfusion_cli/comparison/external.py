@@ -63,7 +63,7 @@ def _own(run: RunFolder, labels: list[str]) -> tuple[Results, str]:
         chosen = [name for name in evaluation.class_names if name in labels]
         if evaluation.target == "multilabel":
             results = build_results(evaluation.of_labels(chosen))
-            return {**results, "provenance": record.results.get("provenance")}, ""
+            return {**results, "provenance": record.results.get("provenance") or {}}, ""
     return record.results, ""
 
 
