@@ -134,16 +134,15 @@ def tokens_before_the_last_block(network, image):
     return found[0]
 
 
-@pytest.mark.parametrize(
-    "transfer", [None, VisualPromptTuning(tokens=3), VisualPromptTuning(tokens=3, deep=False)], ids=str
-)
+@pytest.mark.parametrize("prompts", ["none", "deep", "shallow"])
 @pytest.mark.parametrize("backbone", ["cifar_vit6", "test_vit4"])
-def test_tokens_of_a_transformer_in_their_grid(backbone, transfer, tmp_path):
+def test_tokens_of_a_transformer_in_their_grid(backbone, prompts, tmp_path):
     """A channel's weight is how the score changes as all its places move together, over their number."""
-    if transfer is None:
+    if prompts == "none":
         network = drawn(backbone, num_classes=3, **({} if backbone == "cifar_vit6" else {"img_size": 32}))
     else:
         given = None if backbone == "cifar_vit6" else {"img_size": 32}
+        transfer = VisualPromptTuning(tokens=3, deep=prompts == "deep")
         task = adapted_task(tmp_path, transfer, backbone, backbone_args=given, kind="multiclass")
         task.build()
         network = task.network
