@@ -181,7 +181,7 @@ def test_tests_on_other_samples_are_not_the_runs_results(home, capsys):
     (group,) = transfusion("compare a")
     assert group.measures["test/auroc"].mean == own
     out = capsys.readouterr().out
-    assert f"held back: {run.relative_to(home)}/results_2.json" in out and "results_1.json" in out
+    assert f"mirror images: {run.relative_to(home)}/results_2.json" in out and "results_1.json" in out
 
 
 def test_options_of_another_class_go_without_saying(home):
