@@ -1,5 +1,6 @@
 """What all tests share: one thread each unless told otherwise, and no run folder inherited from outside."""
 
+import gc
 import logging
 import os
 import signal
@@ -24,6 +25,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 def pytest_collection_modifyitems(items):
     """Begin with the longest test of all, beside which the other process does many."""
     items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
+def pytest_collection_finish():
+    """What modules and tests hold stays to the end: collections look at the rest alone, in a fraction of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -76,8 +76,10 @@ def test_other_errors_of_workers_are_not_swallowed():
         def __getitem__(self, index):
             raise RuntimeError("a decoder that is wrong")
 
-    with pytest.raises(RuntimeError, match="a decoder that is wrong"):
-        list(MedicalLoader(Broken(), num_workers=1))
+    before = set(torch.multiprocessing.active_children())
+    with pytest.raises(RuntimeError, match="a decoder that is wrong") as error:
+        list(MedicalLoader(Broken(), num_workers=2, persistent_workers=True))
+    assert {*torch.multiprocessing.active_children()} <= before, error  # which still holds what was running
 
 
 def test_torch_does_not_raise_in_the_midst_of_a_step():

@@ -53,6 +53,12 @@ def test_the_same_patients_with_the_same_scores_on_both_sides_differ_by_nothing_
     assert Gaps(strangers, first, ~first)["auroc"].high > 0.05
 
 
+def area(truth, scores):
+    """The share of pairs in the right order, many times as quick as scikit-learn's."""
+    pairs = np.sign(scores[truth][:, None] - scores[~truth])
+    return (1 + pairs.mean()) / 2
+
+
 def test_patients_in_both_groups_count_as_they_do_in_a_bootstrap_of_patients():
     who, truth, scores, group = drawn(2, 600, 150)
     found = Gaps(evaluated(who, truth, scores), group, ~group)["auroc"]
@@ -62,8 +68,7 @@ def test_patients_in_both_groups_count_as_they_do_in_a_bootstrap_of_patients():
     for _ in range(1500):
         rows = np.concatenate([images[one] for one in rng.integers(150, size=150)])
         sides = rows[group[rows]], rows[~group[rows]]
-        areas = [roc_auc_score(truth[side], scores[side]) for side in sides]
-        gaps.append(areas[0] - areas[1])
+        gaps.append(area(truth[sides[0]], scores[sides[0]]) - area(truth[sides[1]], scores[sides[1]]))
     error = (found.high - found.low) / 2 / t.ppf(0.975, 120)
     assert error == pytest.approx(np.std(gaps), rel=0.1)
 

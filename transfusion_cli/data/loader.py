@@ -74,19 +74,21 @@ class MedicalLoader(DataLoader[Batch]):
         if self.batches_done is not None and isinstance(self.sampler, TrainingSampler):
             self.sampler.skip = self.batches_done() % len(self)
         done, fault = 0, None
+        batches: Iterator[Batch] = iter(())
         try:
-            for batch in self._begin():
+            for batch in (batches := self._begin()):
                 yield batch
                 done += 1
         except UserError as error:
+            self._end(batches)
             # A worker's error arrives wrapped in its traceback; the user needs the message alone.
             raise UserError(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from None
-        except (RuntimeError, OSError, EOFError) as error:
-            fault = worker_fault(error, getattr(self._iterator, "_workers", []))
+        except Exception as error:
+            fault = worker_fault(error, getattr(batches, "_workers", []))
+            self._end(batches)
             if fault is None:
                 raise
         if fault is not None:
-            self._iterator = None  # the other workers end
             log.warning("%s.\nTheir work is done in the main process for now.", fault.what)
             if self.bridged is not None:
                 self.bridged(fault)
@@ -102,6 +104,12 @@ class MedicalLoader(DataLoader[Batch]):
         # Torch would raise an error as soon as a worker dies, wherever the main process is then: within a step.
         signal.signal(signal.SIGCHLD, handler)
         return batches
+
+    def _end(self, batches: Iterator[Batch]) -> None:
+        """End the workers: an error keeps them alive, and once it is collected torch waits five seconds for each."""
+        self._iterator = None
+        if hasattr(batches, "_shutdown_workers"):
+            batches._shutdown_workers()
 
     def _itself(self, done: int) -> Iterator[Batch]:
         """The batches after the first ``done``, loaded in this process."""
