@@ -17,7 +17,7 @@ test: lint ## install with the test tools, then lint, types and tests (ten minut
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/.installed-tests ## the slow tests: several processes, signals, every payload (half an hour)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 test-lowest: ## the tests on the lowest versions that pyproject.toml declares, in an environment of their own
 	$(PYTHON) -m venv $(VENV)-lowest

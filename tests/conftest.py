@@ -22,9 +22,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = ("test_mask_processes.py", "test_processes.py", "test_two_processes.py", "test_readme.py")
+
+
 def pytest_collection_modifyitems(items):
-    """Begin with the longest test of all, beside which the other process does many."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    """Begin with the longest files, beside which the other process does many: none is alone at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 def pytest_collection_finish():

@@ -32,6 +32,7 @@ SMALL = f"{QUICK} --data.image_size 32"
 VIT = f"{SMALL} --model.backbone cifar_vit6.textures --model.pretrained true"
 SMALLER = {
     **{f"images_{strategy}": VIT for strategy in ("head", "norm_affine", "lora", "llrd")},
+    "images_bn": f"{QUICK} --data.image_size 64",  # a map of one cell explains nothing
     "demo_segmentation": f"{QUICK} --data.patients 4 --data.test_patients 1 --data.image_size 64 --data.patch_size 32",
     "masks_bn": f"{QUICK} --data.patch_size 32 --data.patches_per_case 1",
     "volumes_bn": f"{QUICK} --data.patches_per_case 1",

@@ -51,7 +51,11 @@ class GradCAM:
             (gradient,) = torch.autograd.grad(score(logits).sum(), features)
         channels, weights = grid(features.detach()), grid(gradient).mean(dim=(2, 3), keepdim=True)
         if channels[0, 0].numel() < FEWEST:
-            raise self._unsuited(f"makes a map of {channels.shape[2]} x {channels.shape[3]} cells of these images")
+            (h, w), (rows, columns), name = images.shape[2:], channels.shape[2:], type(self.network).__name__
+            raise UserError(
+                f"A {name} makes a map of {rows} x {columns} cells of images of {h} x {w}: that shows no place.\n"
+                f"Larger images give more cells: --data.image_size {4 * max(h, w)}"
+            )
         return (weights * channels).sum(dim=1).relu(), logits.detach()
 
     def _through(self, images: Tensor) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
