@@ -170,7 +170,7 @@ def test_no_hook_stays():
 
 def test_networks_without_a_map_are_refused():
     network = drawn("test_resnet").eval()
-    with pytest.raises(UserError, match="1 x 1 cells of images of 32 x 32.*\n.*--data.image_size 128"):
+    with pytest.raises(UserError, match=r"1 x 1 cells of images of 32 x 32.*\n.*--data.image_size 128"):
         GradCAM(network)(noise(1, 3, 32, 32).float(), of_class(0))
     with pytest.raises(UserError, match="Sequential does not say"):
         GradCAM(nn.Sequential())
