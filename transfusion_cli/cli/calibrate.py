@@ -43,9 +43,9 @@ def run(verb: str, args: list[str]) -> Path | None:
         UserError: no run is named, or its targets, its split or the flags do not serve.
     """
     parser = flags()
-    if not args or {"-h", "--help"} & {*args}:
+    if {"-h", "--help"} & {*args}:
         parser.print_help()
-        raise SystemExit(0 if args else 2)
+        raise SystemExit(0)
     own, rest = parser.parse_known_args(args)
     rule = None if own.threshold is None else ThresholdRule.parse(own.threshold)
     _check(rest)
