@@ -236,6 +236,9 @@ def test_calibration_groups_and_other_samples(copied):
         "test[sex=F]/auroc": number,
         "test[sex=F]/patients": {"value": 7},
         "gap[sex=F]/auroc": {"value": -0.0625, "low": -0.2, "high": 0.1, "p": 0.01, "p_holm": 0.04},
+        "test[sex=F]/calibrated_calibration_slope": number,
+        "test[sex=F]/sensitivity_at_threshold/positive": {"value": 0.5, "low": 0.25, "high": 0.75},
+        "gap[sex=F]/sensitivity_at_threshold/positive": {"value": -0.25, "low": -0.5, "high": 0, "p_holm": 0.0004},
         "subgroups": {
             "against": "the rest",
             "left_out": {"sex=M": "fewer than 4 patients (2)"},
@@ -267,6 +270,9 @@ def test_calibration_groups_and_other_samples(copied):
     assert page.table("auroc", "patients") == [
         ["sex=F", "7", "0.812", "0.700 to 0.900", "-0.062", "-0.200 to 0.100", "0.040"]
     ]
+    assert page.table("calibrated slope", "patients")[0][:3] == ["sex=F", "7", "0.812"]
+    (of_decisions,) = page.table("sensitivity at threshold, positive", "patients")
+    assert of_decisions[2:] == ["0.500", "0.250 to 0.750", "-0.250", "-0.500 to 0.000", "< 0.001"]
     assert "sex=M is left out: fewer than 4 patients (2)" in page.text and "sex is not known of 3 samples" in page.text
     assert "Test on other samples (results_1.json)" in page.text and "Elsewhere, test split" in page.text
     assert not {"brier", "threshold"} & {row[0] for rows in page.tables for row in rows if rows[0][0] == "test"}

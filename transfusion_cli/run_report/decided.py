@@ -21,6 +21,16 @@ def is_decision(metric: str) -> bool:
     return _NAMES.fullmatch(metric.partition("/")[0]) is not None
 
 
+def in_words(metric: str) -> str:
+    """A metric's name as tables have it: ``calibrated slope``, ``sensitivity at threshold, effusion``."""
+    kind, _, label = metric.partition("/")
+    if not is_decision(metric):
+        return metric
+    plain = kind.removeprefix("calibrated_")
+    told = MEASURES.get(plain, plain.replace("_", " "))
+    return ("calibrated " if plain != kind else "") + told + (f", {label}" if label else "")
+
+
 def decisions_of(folder: RunFolder) -> Decisions | None:
     """The newest of a run; None where there are none, or none that can be read."""
     try:

@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from transfusion_cli.metrics.results import COUNTS, EMPTY
-from transfusion_cli.run_report.decided import MEASURES, is_decision
+from transfusion_cli.reports.subgroup_decisions import MANY
+from transfusion_cli.run_report.decided import MEASURES, in_words, is_decision
 
 _KEY = re.compile(r"((?:test|gap)(?:\[.*\])?)/(.+)", re.DOTALL)
 
 GROUPED = ("auroc", "balanced_accuracy", "sensitivity", "specificity", "dice", "accuracy")
 """Metrics that parts and groups are told by."""
+
+JUDGED = re.compile(
+    r"(calibrated_)?(ece|calibration_slope|calibration_intercept)|(sensitivity|specificity)_at_threshold"
+)
+"""Metrics of calibration and decisions that groups are told by as well."""
 
 Table = tuple[list[str], list[list[str]]]
 """Titles and rows."""
@@ -66,7 +72,7 @@ class ResultTables:
         """Of domains, examinations and groups, a table for each metric that they are told by."""
         stages = {stage[5:-1]: entries for stage, entries in self.stages.items() if stage.startswith("test[")}
         found = []
-        for metric in GROUPED:
+        for metric in (*GROUPED, *self._judged(stages)):
             rows = []
             for name, entries in stages.items():
                 if metric not in entries:
@@ -75,7 +81,7 @@ class ResultTables:
                 count = entries.get("patients") or entries.get("samples") or {}
                 row = [name, f"{count.get('value', 0):,}", number(entries[metric]), interval(entries[metric])]
                 rows.append([*row, *_gap(gap)])
-            head = [metric, "patients" if self._patients(stages) else "samples", "value", "95 % interval"]
+            head = [in_words(metric), "patients" if self._patients(stages) else "samples", "value", "95 % interval"]
             if rows:
                 found.append((metric, _without_empty([*head, "gap to the rest", "95 % of the gap", "p (Holm)"], rows)))
         return found
@@ -118,6 +124,16 @@ class ResultTables:
         plain = [name for name in names if "/" not in name]
         nested = [one for name in plain for one in (name, *(n for n in names if n.startswith(f"{name}/")))]
         return nested + [name for name in names if name not in nested]
+
+    def _judged(self, stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """What groups are told by of calibration and decisions; of many labels, those with a gap beyond chance."""
+        names = dict.fromkeys(name for entries in stages.values() for name in entries)
+        kept = [name for name in names if JUDGED.fullmatch(name.partition("/")[0])]
+        labels = {name.partition("/")[2] for name in kept} - {""}
+        if len(labels) > MANY:
+            gaps = [self.stages.get(f"gap[{stage}]", {}) for stage in stages]
+            kept = [n for n in kept if "/" not in n or any((gap.get(n, {}).get("p_holm") or 1) < 0.05 for gap in gaps)]
+        return sorted(kept, key=lambda name: "_at_" in name)
 
     @staticmethod
     def _patients(stages: Mapping[str, Mapping[str, Any]]) -> bool:
