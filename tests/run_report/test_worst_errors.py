@@ -53,3 +53,21 @@ def test_the_worst_of_each_group_in_turn(kind, tmp_path):
         assert [error.id for error in own] == ids[rows[:share]].tolist()
         lines = (tmp_path / "p.csv").read_text().splitlines()
         assert all(lines[error.line - 1].startswith(f"{error.id},") for error in own)
+
+
+def test_errors_are_those_of_the_decisions_that_the_file_has(tmp_path):
+    """A label with a threshold by that; one without, or a case without, at 0.5."""
+    p, target, order = drawn("multilabel")
+    ids = np.array([f"s{number:03}" for number in range(len(p))])
+    decided = np.where(np.arange(len(p)) % 7, (p[:, 0] > 0.8).astype(int).astype(str), "")
+    columns = {"id": ids[order], "p_a": p[order, 0], "decision_a": decided[order]}
+    pd.DataFrame(columns).to_csv(tmp_path / "p.csv", index=False)
+    evaluation = ClassificationEvaluation.of("multilabel", NAMES, torch.tensor(p), target)
+    found, counts = WorstError.of(evaluation, tmp_path / "p.csv", 1000)
+
+    truth, limit = target.numpy(), np.where(np.arange(len(p)) % 7, 0.8, 0.5)
+    missed = (truth[:, 0] == 1) & (p[:, 0] <= limit)
+    assert {error.id for error in found if error.group == "a missed"} == {*ids[missed]}
+    assert counts["a missed"] == (missed.sum(), (truth[:, 0] == 1).sum())
+    alarms = (truth[:, 1] == 0) & (p[:, 1] > 0.5)
+    assert {error.id for error in found if error.group == "b where there is none"} == {*ids[alarms]}

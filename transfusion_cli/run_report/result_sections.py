@@ -136,7 +136,7 @@ def errors_section(facts: RunFacts, seen: SeenData | None, unseen: str, images: 
     if counts:
         many = [[group, share(wrong, of), f"{of:,}"] for group, (wrong, of) in counts.items()]
         section.table(["error", "cases", "of"], many)
-    how = "of each kind in turn, at 0.5 or by the most probable class"
+    how = "of each kind in turn, by the run's thresholds where it has them, else at 0.5 or by the most probable class"
     how = "the least Dice, of each class in turn" if facts.masked else how
     section.say(f"The worst {len(errors)}, {how}. Lines are those of the run's {facts.record.predictions.name}.")
     pictures: list[bytes | None] = [None] * len(errors)

@@ -44,6 +44,8 @@ class WorstError:
     ) -> tuple[list[WorstError], dict[str, tuple[int, int]]]:
         """The worst errors, of each group in turn, and how many there are of how many, by group.
 
+        Labels are decided for as the file says (``decision_NAME``), else at 0.5.
+
         Args:
             evaluation: as ``read_tested`` gives it, its cases in the order of their ids.
             predictions: the file that it was made from.
@@ -56,7 +58,7 @@ class WorstError:
         step = max(1, len(ids) // max(1, len(evaluation)))
         ids, lines = ids[::step], lines[order][::step]
         if isinstance(evaluation, ClassificationEvaluation):
-            found, counts = _of_classes(evaluation)
+            found, counts = _of_classes(evaluation, frame.iloc[order[::step]])
         elif isinstance(evaluation, SegmentationEvaluation):
             found, counts = _of_masks(evaluation)
         else:
@@ -70,7 +72,7 @@ class WorstError:
 _Found = tuple[list[tuple[int, str, str, str, float]], dict[str, tuple[int, int]]]
 
 
-def _of_classes(evaluation: ClassificationEvaluation) -> _Found:
+def _of_classes(evaluation: ClassificationEvaluation, frame: pd.DataFrame) -> _Found:
     questions = evaluation.questions
     truth, known, chosen = (answers.numpy() for answers in (questions.truth, questions.known, questions.chosen))
     p = evaluation.probabilities.numpy()
@@ -87,14 +89,23 @@ def _of_classes(evaluation: ClassificationEvaluation) -> _Found:
                 found.append((row, f"{name} taken for another", name, said, float(1 - p[row, at])))
         return found, counts
     for at, name in enumerate(questions.names):
+        positives = _decided(frame, name, chosen[:, at])
         for positive, group in ((True, f"{name} missed"), (False, f"{name} where there is none")):
             of_side = known[:, at] & (truth[:, at] == positive)
-            wrong = np.flatnonzero(of_side & (chosen[:, at] != truth[:, at]))
+            wrong = np.flatnonzero(of_side & (positives != truth[:, at]))
             counts[group] = len(wrong), int(of_side.sum())
             for row in wrong.tolist():
                 loss = float(1 - p[row, at] if positive else p[row, at])
                 found.append((row, group, name if positive else f"not {name}", f"p = {p[row, at]:.3f}", loss))
     return found, counts
+
+
+def _decided(frame: pd.DataFrame, name: str, otherwise: np.ndarray) -> np.ndarray:
+    """For which cases a label was decided (N,): as the run's threshold has it, where one is kept."""
+    if (column := f"decision_{name}") not in frame:
+        return otherwise
+    told = frame[column].to_numpy()
+    return np.where(told == "", otherwise, told == "1")
 
 
 def _of_masks(evaluation: SegmentationEvaluation) -> _Found:
