@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.decision_metrics import DecisionCounts
+from transfusion_cli.metrics.decisions.yes_or_no import YesOrNo
 from transfusion_cli.metrics.estimate import Estimate, Sides
-from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.intervals import Interval, symmetric, wilson
 
 MEASURES = ("sensitivity", "specificity", "ppv", "npv", "net_benefit")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AtThreshold(Evaluation):
+class AtThreshold(YesOrNo):
     """Decisions of Q labels, each at a threshold of its own, and these metrics of them.
 
     * ``sensitivity``, ``specificity``: the share of the positives that are called so, and of the negatives.
@@ -30,18 +29,12 @@ class AtThreshold(Evaluation):
       (Vickers & Elkin 2006).
 
     Args:
-        names: of the labels.
-        thresholds: of each.
+        thresholds: of each label.
         chosen: bool (N, Q), called positive.
-        answers: bool (N, Q), the truth.
-        known: bool (N, Q).
     """
 
-    names: Sequence[str]
     thresholds: Sequence[float]
     chosen: Tensor
-    answers: Tensor
-    known: Tensor
 
     @classmethod
     def of(cls, evaluation: ClassificationEvaluation, thresholds: Mapping[str, float]) -> Self:
@@ -102,27 +95,3 @@ class AtThreshold(Evaluation):
         if metric.startswith("net_benefit"):
             return symmetric(estimate, confidence)
         return wilson(estimate, confidence, share=True)
-
-    def support(self, metric: str) -> dict[str, int]:
-        """Cases with a known label, and positive ones."""
-        at = self.names.index(metric.partition("/")[2])
-        known = self.known[:, at]
-        return {"samples": int(known.sum()), "positives": int((self.answers[:, at] & known).sum())}
-
-    @property
-    def counts(self) -> dict[str, float]:
-        """Those of the evaluation that it is made of say them."""
-        return {}
-
-    def columns(self) -> dict[str, np.ndarray]:
-        """None of its own."""
-        return {}
-
-    def truth(self) -> dict[str, np.ndarray]:
-        """None of its own."""
-        return {}
-
-    def take(self, rows: Any) -> Self:
-        """Some cases alone."""
-        taken: dict[str, Any] = {name: getattr(self, name)[rows] for name in ("index", "chosen", "answers", "known")}
-        return replace(self, patients=None if self.patients is None else self.patients[rows], **taken)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from transfusion_cli.metrics.classification import ClassificationEvaluation
 from transfusion_cli.metrics.decisions.calibration_error import calibration_error, chance
 from transfusion_cli.metrics.decisions.logistic import logistic_estimate
+from transfusion_cli.metrics.decisions.yes_or_no import YesOrNo
 from transfusion_cli.metrics.estimate import Estimate, Sides
-from transfusion_cli.metrics.evaluation import Evaluation
 from transfusion_cli.metrics.intervals import Interval, symmetric, wilson
 
 CHOSEN = "chosen class"
@@ -27,7 +26,7 @@ FURTHEST = 36.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Quality(Evaluation):
+class Quality(YesOrNo):
     """Calibration of the probabilities of Q yes-or-no questions, one for each label or class, and these metrics of it.
 
     * ``brier``: the mean squared distance of probability and truth, of one question (Brier 1950).
@@ -41,18 +40,12 @@ class Quality(Evaluation):
     the cases.
 
     Args:
-        names: of the questions.
         probabilities: float64 (N, Q).
         log_odds: float64 (N, Q), of these.
-        answers: bool (N, Q), the truth.
-        known: bool (N, Q).
     """
 
-    names: Sequence[str]
     probabilities: Tensor
     log_odds: Tensor
-    answers: Tensor
-    known: Tensor
 
     @classmethod
     def of(cls, evaluation: ClassificationEvaluation) -> Self:
@@ -136,34 +129,6 @@ class Quality(Evaluation):
         if chance(p, truth, self.clusters[known]) > 1 - confidence:
             low = 0.0
         return Interval(max(0.0, low), min(1.0, high), f"{method}, and a test over bins")
-
-    def support(self, metric: str) -> dict[str, int]:
-        """Cases with a known answer, and positive ones."""
-        name = metric.partition("/")[2] or (self.names[0] if len(self.names) == 1 else "")
-        if not name:
-            return {"samples": int(self.known.any(dim=1).sum())}
-        at = self.names.index(name)
-        known = self.known[:, at]
-        return {"samples": int(known.sum()), "positives": int((self.answers[:, at] & known).sum())}
-
-    @property
-    def counts(self) -> dict[str, float]:
-        """Those of the evaluation that it is made of say them."""
-        return {}
-
-    def columns(self) -> dict[str, np.ndarray]:
-        """None of its own."""
-        return {}
-
-    def truth(self) -> dict[str, np.ndarray]:
-        """None of its own."""
-        return {}
-
-    def take(self, rows: Any) -> Self:
-        """Some cases alone."""
-        names = ("probabilities", "log_odds", "answers", "known", "index")
-        taken: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
-        return replace(self, patients=None if self.patients is None else self.patients[rows], **taken)
 
 
 def _slope(log_odds: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
